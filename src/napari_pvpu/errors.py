@@ -1,0 +1,53 @@
+"""The exceptions this package raises on purpose.
+
+Every message says what was wrong with the value and what to do about it. Catch `PvpuError` to
+catch them all; most also derive from the built-in exception that describes them, so that code
+which knows nothing of this package handles them sensibly.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "DatasetError",
+    "DeviceError",
+    "ImageError",
+    "ModelNotFoundError",
+    "PromptError",
+    "PvpuError",
+    "SessionError",
+    "WeightsError",
+]
+
+
+class PvpuError(Exception):
+    """Base of all errors that this package raises on purpose."""
+
+
+class PromptError(PvpuError, ValueError):
+    """A prompt that cannot be used: not finite, outside the image, of no area, too short."""
+
+
+class ImageError(PvpuError, ValueError):
+    """An image that cannot be segmented: wrong dimensions, dtype or axes, empty or constant."""
+
+
+class ModelNotFoundError(PvpuError, LookupError):
+    """A model name that is not in the registry and is no file either."""
+
+    # LookupError is no KeyError, so the message prints as it is, without quotes around it.
+
+
+class WeightsError(PvpuError):
+    """A weights file that is damaged or belongs to another architecture."""
+
+
+class DeviceError(PvpuError):
+    """A compute device that does not exist here or cannot be used."""
+
+
+class SessionError(PvpuError, RuntimeError):
+    """A request that the session cannot serve in its present state."""
+
+
+class DatasetError(PvpuError, ValueError):
+    """A folder or file of images and masks that is not laid out as documented."""
