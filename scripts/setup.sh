@@ -21,7 +21,7 @@ on_debian() { command -v apt-get >/dev/null && command -v dpkg-query >/dev/null;
 
 # On newer releases `libglib2.0-0` is `libglib2.0-0t64`, which provides the old name too.
 installed() {
-    dpkg-query -W -f '${Status}\n' "$1" "$1t64" 2>/dev/null | grep -q '^install ok installed'
+    { dpkg-query -W -f '${Status}\n' "$1" "$1t64" 2>/dev/null || true; } | grep '^install ok installed' >/dev/null
 }
 
 apt_install() {
