@@ -1,0 +1,161 @@
+"""Undo and redo: what a step changed, kept small, in a chain of bounded size."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["History", "LabelDelta", "Sized"]
+
+Labels = npt.NDArray[np.uint16]
+
+
+class Sized(Protocol):
+    """Something that knows about how many bytes it holds."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes, roughly."""
+
+
+Step = TypeVar("Step", bound=Sized)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelDelta:
+    """A change of a label image over a box: which pixels, what they were and what they became.
+
+    Attributes
+    ----------
+    row, col : int
+        First data pixel of the box.
+    shape : (h, w)
+        Of the box.
+    bits : bytes
+        Which of its pixels changed, packed, rows first.
+    before, after : array, (n,) or (1,), uint16
+        Values of the changed pixels in that order; one value if all are equal.
+    """
+
+    row: int
+    col: int
+    shape: tuple[int, int]
+    bits: bytes
+    before: Labels
+    after: Labels
+
+    @classmethod
+    def between(cls, row: int, col: int, before: Labels, after: Labels) -> LabelDelta:
+        """Return the change from one (h, w) window of labels to another."""
+        changed = before != after
+        return cls(
+            row,
+            col,
+            (before.shape[0], before.shape[1]),
+            np.packbits(changed).tobytes(),
+            _compact(before[changed]),
+            _compact(after[changed]),
+        )
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return len(self.bits) + self.before.nbytes + self.after.nbytes
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """The box in the label image."""
+        height, width = self.shape
+        return (slice(self.row, self.row + height), slice(self.col, self.col + width))
+
+    def apply(self, labels: Labels) -> None:
+        """Make the change in a label image."""
+        labels[self.slices][self._changed()] = self.after
+
+    def revert(self, labels: Labels) -> None:
+        """Take the change back."""
+        labels[self.slices][self._changed()] = self.before
+
+    def _changed(self) -> npt.NDArray[np.bool_]:
+        count = self.shape[0] * self.shape[1]
+        bits = np.unpackbits(np.frombuffer(self.bits, np.uint8), count=count)
+        return bits.astype(bool).reshape(self.shape)
+
+
+class History(Generic[Step]):
+    """Steps that can be taken back and made again.
+
+    Parameters
+    ----------
+    max_bytes : int
+        The oldest steps are forgotten when all together hold more; the newest always stays.
+    """
+
+    def __init__(self, max_bytes: int = 256 * 2**20) -> None:
+        self._max_bytes = max_bytes
+        self._done: deque[Step] = deque()
+        self._undone: list[Step] = []
+        self._nbytes = 0
+
+    def __len__(self) -> int:
+        """Return the number of steps that can be undone."""
+        return len(self._done)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by all steps, roughly."""
+        return self._nbytes
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a step to take back."""
+        return bool(self._done)
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is a step to make again."""
+        return bool(self._undone)
+
+    def push(self, step: Step) -> None:
+        """Remember a step that was just made; what had been undone cannot be redone any more."""
+        self._nbytes -= sum(undone.nbytes for undone in self._undone)
+        self._undone.clear()
+        self._done.append(step)
+        self._nbytes += step.nbytes
+        while self._nbytes > self._max_bytes and len(self._done) > 1:
+            self._nbytes -= self._done.popleft().nbytes
+
+    @property
+    def last_done(self) -> Step | None:
+        """The step that `undo` would return."""
+        return self._done[-1] if self._done else None
+
+    @property
+    def last_undone(self) -> Step | None:
+        """The step that `redo` would return."""
+        return self._undone[-1] if self._undone else None
+
+    def undo(self) -> Step | None:
+        """Return the step to take back, or None if there is none."""
+        if not self._done:
+            return None
+        self._undone.append(self._done.pop())
+        return self._undone[-1]
+
+    def redo(self) -> Step | None:
+        """Return the step to make again, or None if there is none."""
+        if not self._undone:
+            return None
+        self._done.append(self._undone.pop())
+        return self._done[-1]
+
+
+def _compact(values: Labels) -> Labels:
+    """One value in place of many equal ones, else a copy."""
+    if values.size > 1 and (values == values[0]).all():
+        return values[:1].copy()
+    return values.copy()

@@ -1,0 +1,453 @@
+"""One interaction: prompts in, the state of the object out.
+
+Pure and safe in any thread: it reads the image and asks the network, nothing else. Which views
+are looked through, what is fed back to the network and in which order is decided here.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_pvpu.masks import (
+    Drawing,
+    MaskRules,
+    carry_probability,
+    draw,
+    outline,
+    prior_probability,
+    settle,
+)
+from napari_pvpu.prompts import Bounds, PriorMask, Prompt, joint_bounds
+from napari_pvpu.views import Edges, View, ViewPolicy, first_views, next_view
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+    from napari_pvpu.source import ImageSource
+
+__all__ = [
+    "Interaction",
+    "ObjectState",
+    "Prediction",
+    "Predictor",
+    "RawPrediction",
+    "Request",
+    "Timing",
+    "draw_state",
+]
+
+Floats = npt.NDArray[np.float32]
+Halves = npt.NDArray[np.float16]
+
+
+@dataclass(frozen=True, slots=True)
+class RawPrediction:
+    """What the network says to one set of prompts in one view.
+
+    Attributes
+    ----------
+    logits : array, (S, S), float32
+        Of the object.
+    propagated : array, (S, S), float32, or None
+        The same after EM value propagation, if that was asked for.
+    score : float
+        Intersection over union that the network expects of its mask, 0 to 1.
+    decode_ms, em_ms : float
+        Milliseconds spent in the network's light part and in EM.
+    """
+
+    logits: Floats
+    propagated: Floats | None
+    score: float
+    decode_ms: float
+    em_ms: float
+
+
+class Predictor(Protocol):
+    """What a session needs of a segmenter: numpy in, numpy out."""
+
+    @property
+    def view_size(self) -> int:
+        """Model pixels per side of a view."""
+
+    @property
+    def propagation(self) -> Any:
+        """Settings handed to `decode` when EM value propagation is on."""
+
+    def cached(self, key: Hashable) -> Any | None:
+        """Return features kept under this key, or None."""
+
+    def encode(self, view: Floats, key: Hashable | None = None) -> Any:
+        """Return features of a view (3, S, S), NaN outside the image, and keep them."""
+
+    def decode(
+        self,
+        features: Any,
+        prompts: Sequence[Prompt],
+        previous: Floats | None,
+        propagation: Any | None,
+    ) -> RawPrediction:
+        """Answer prompts in view coordinates, given the previous probability (S, S)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Milliseconds that an interaction took.
+
+    Attributes
+    ----------
+    encode_ms, decode_ms, em_ms, total_ms : float
+        In the image encoder (0 when the views were known), in the light part of the network, in
+        EM value propagation, and all in all with reading and drawing.
+    views : int
+        Views looked through.
+    """
+
+    encode_ms: float = 0.0
+    decode_ms: float = 0.0
+    em_ms: float = 0.0
+    total_ms: float = 0.0
+    views: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ObjectState:
+    """What is known of the current object after an interaction.
+
+    Attributes
+    ----------
+    prompts : tuple of Prompt
+        All of the object.
+    view : View
+        The view that answered.
+    previous : array, (S, S), float16, or None
+        The probability that was fed to the network there.
+    logits, propagated : array, (S, S), float16
+        The answer without and, once asked for, with EM value propagation.
+    score : float
+        Expected intersection over union.
+    """
+
+    prompts: tuple[Prompt, ...]
+    view: View
+    previous: Halves | None
+    logits: Halves
+    propagated: Halves | None
+    score: float
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        arrays = (self.previous, self.logits, self.propagated)
+        masks = [p.mask for p in self.prompts if isinstance(p, PriorMask)]
+        return 256 + sum(array.nbytes for array in (*arrays, *masks) if array is not None)
+
+    def shown(self, value_propagation: bool) -> Halves:
+        """Return the logits that the user sees with the EM switch on or off."""
+        if value_propagation and self.propagated is not None:
+            return self.propagated
+        return self.logits
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Request:
+    """All that an interaction depends on, besides image and network.
+
+    Attributes
+    ----------
+    generation : int
+        Number by which the session tells whether the answer is still wanted.
+    prompts : tuple of Prompt
+        All of the object.
+    base : ObjectState or None
+        What was known before.
+    value_propagation : bool
+        The EM switch.
+    threshold : float
+        Probability above which a pixel belongs to the object.
+    object_length, canvas_extent : float or None
+        Hints for the first view, see `first_views`.
+    view : View or None
+        Look through this view and no other.
+    """
+
+    generation: int
+    prompts: tuple[Prompt, ...]
+    base: ObjectState | None
+    value_propagation: bool
+    threshold: float
+    object_length: float | None = None
+    canvas_extent: float | None = None
+    view: View | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """The answer to a request, to be committed by the session.
+
+    Attributes
+    ----------
+    request : Request
+        What was asked.
+    state : ObjectState or None
+        What is known now; None without prompts.
+    drawing : Drawing or None
+        The object in the image; None if no pixel belongs to it.
+    timing : Timing
+        What it took.
+    """
+
+    request: Request
+    state: ObjectState | None
+    drawing: Drawing | None
+    timing: Timing
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Look:
+    """One look through a view."""
+
+    view: View
+    previous: Halves | None
+    answer: RawPrediction
+    found: Bounds | None
+    touched: Edges
+    worth: float
+
+
+class Interaction:
+    """The work of one request; make one, call `run`, throw it away.
+
+    Parameters
+    ----------
+    source : ImageSource
+        The image.
+    predictor : Predictor
+        The network behind its numpy interface.
+    request : Request
+        What is asked.
+    policy : ViewPolicy
+        Numbers that decide on views.
+    rules : MaskRules
+        Numbers that shape masks.
+    """
+
+    def __init__(
+        self,
+        source: ImageSource,
+        predictor: Predictor,
+        request: Request,
+        policy: ViewPolicy,
+        rules: MaskRules,
+    ) -> None:
+        self._source = source
+        self._predictor = predictor
+        self._request = request
+        self._policy = policy
+        self._rules = rules
+        self._priors = [p for p in request.prompts if isinstance(p, PriorMask)]
+        self._encode_ms = self._decode_ms = self._em_ms = 0.0
+        self._views: set[View] = set()
+
+    def run(self) -> Prediction:
+        """Answer the request."""
+        start = time.perf_counter()
+        state = self._solve() if self._request.prompts else None
+        drawing = None
+        if state is not None:
+            drawing = draw_state(
+                state,
+                self._source.shape,
+                self._request.value_propagation,
+                self._request.threshold,
+                self._rules,
+            )
+        timing = Timing(
+            self._encode_ms, self._decode_ms, self._em_ms, _ms_since(start), len(self._views)
+        )
+        return Prediction(self._request, state, drawing, timing)
+
+    def _solve(self) -> ObjectState:
+        request, base = self._request, self._request.base
+        if request.view is not None:
+            carried = self._carried(base, request.view) if self._grown() else None
+            return self._state(self._look(request.view, self._fed(carried, request.view)))
+        if base is None:
+            return self._state(self._review(self._first_look(None)))
+        if request.prompts == base.prompts:
+            return self._again(base)
+        if self._grown():
+            return self._state(self._review(self._next_look(base)))
+        # Prompts moved or went: what was fed back before may hold their traces, so start anew,
+        # then once more with the answer, as if the prompts had come one after another.
+        look = self._review(self._first_look(base))
+        if len(request.prompts) > 1:
+            look = self._look(look.view, self._carry(look, look.view))
+        return self._state(look)
+
+    def _grown(self) -> bool:
+        """Whether prompts were only added to those of the state before."""
+        base = self._request.base
+        return base is not None and self._request.prompts[: len(base.prompts)] == base.prompts
+
+    def _next_look(self, base: ObjectState) -> _Look:
+        """Look again after prompts were added, through the same view if it holds them."""
+        found, _ = self._outline(base.shown(self._request.value_propagation), base.view)
+        view = next_view(
+            base.view, found, (False,) * 4, self._bounds(), self._source.shape, self._policy
+        )
+        return self._look(view, self._fed(self._carried(base, view), view))
+
+    def _first_look(self, base: ObjectState | None) -> _Look:
+        """Look at an object of which only prompts are known, through the best of several views."""
+        request, length = self._request, self._request.object_length
+        shape = self._source.shape
+        if base is not None:
+            if base.view.contains(self._bounds(), self._policy.margin, shape):
+                return self._look(base.view, self._fed(None, base.view))
+            found, _ = self._outline(base.shown(request.value_propagation), base.view)
+            length = _length(found) if found else length
+        best: _Look | None = None
+        for view in first_views(
+            request.prompts,
+            shape,
+            self._predictor.view_size,
+            object_length=length,
+            canvas_extent=request.canvas_extent,
+            policy=self._policy,
+        ):
+            look = self._look(view, self._fed(None, view))
+            if best is None or look.worth > best.worth:
+                best = look
+            if best.worth >= self._policy.good_score:
+                break
+        assert best is not None
+        return best
+
+    def _review(self, look: _Look) -> _Look:
+        """Take new views until one fits the object found in it."""
+        seen = {look.view}
+        for _ in range(self._policy.max_reviews):
+            view = next_view(
+                look.view,
+                look.found,
+                look.touched,
+                self._bounds(),
+                self._source.shape,
+                self._policy,
+            )
+            if view in seen:
+                break
+            seen.add(view)
+            fresh = self._look(view, self._carry(look, view))
+            if fresh.found is None and look.found is not None:
+                break  # the object was lost on the way: the view before is the better one
+            look = fresh
+        return look
+
+    def _look(self, view: View, previous: Halves | None) -> _Look:
+        """Ask the network about a view, without EM."""
+        answer = self._decode(view, previous, self._request.value_propagation)
+        shown = answer.logits if answer.propagated is None else answer.propagated
+        found, touched = self._outline(shown, view)
+        fill = _length(found) / view.extent if found else 0.0
+        worth = answer.score * self._policy.fit(fill, any(touched))
+        return _Look(view, previous, answer, found, touched, worth)
+
+    def _decode(self, view: View, previous: Halves | None, propagate: bool) -> RawPrediction:
+        answer = self._predictor.decode(
+            self._features(view),
+            [view.prompt_to_view(p) for p in self._request.prompts if not isinstance(p, PriorMask)],
+            None if previous is None else previous.astype(np.float32),
+            self._predictor.propagation if propagate else None,
+        )
+        self._decode_ms += answer.decode_ms
+        self._em_ms += answer.em_ms
+        return answer
+
+    def _features(self, view: View) -> Any:
+        self._views.add(view)
+        key = (self._source.token, view)
+        features = self._predictor.cached(key)
+        if features is None:
+            pixels = self._source.read_view(view)
+            start = time.perf_counter()
+            features = self._predictor.encode(pixels, key)
+            self._encode_ms += _ms_since(start)
+        return features
+
+    def _outline(self, logits: npt.NDArray[np.floating], view: View) -> tuple[Bounds | None, Edges]:
+        request, shape = self._request, self._source.shape
+        settled = settle(logits, view, request.prompts, shape, request.threshold, self._rules)
+        return outline(settled, view, shape, request.threshold)
+
+    def _carry(self, look: _Look, view: View) -> Halves | None:
+        """Return what is fed back to the network after a look."""
+        answer = look.answer
+        shown = answer.logits if answer.propagated is None else answer.propagated
+        return self._fed(carry_probability(shown, look.view, view), view)
+
+    def _carried(self, base: ObjectState | None, view: View) -> Floats | None:
+        if base is None:
+            return None
+        shown = base.shown(self._request.value_propagation)
+        return carry_probability(shown, base.view, view)
+
+    def _fed(self, carried: Floats | None, view: View) -> Halves | None:
+        """Join what was seen before with the prior masks, at the precision that is kept."""
+        prior = prior_probability(self._priors, view)
+        known = [each for each in (carried, prior) if each is not None]
+        return np.maximum.reduce(known).astype(np.float16) if known else None
+
+    def _bounds(self) -> Bounds:
+        return joint_bounds(prompt.bounds for prompt in self._request.prompts)
+
+    def _again(self, state: ObjectState) -> ObjectState:
+        """Add what is missing of EM value propagation to a state."""
+        if state.propagated is not None or not self._request.value_propagation:
+            return state
+        answer = self._decode(state.view, state.previous, True)
+        return replace(state, propagated=_half(answer.propagated))
+
+    def _state(self, look: _Look) -> ObjectState:
+        logits = _half(look.answer.logits)
+        assert logits is not None
+        return ObjectState(
+            self._request.prompts,
+            look.view,
+            look.previous,
+            logits,
+            _half(look.answer.propagated),
+            look.answer.score,
+        )
+
+
+def draw_state(
+    state: ObjectState,
+    shape: tuple[int, int],
+    value_propagation: bool,
+    threshold: float,
+    rules: MaskRules,
+) -> Drawing | None:
+    """Draw the object of a state into an image of this shape; None if it has no pixel."""
+    logits = state.shown(value_propagation)
+    settled = settle(logits, state.view, state.prompts, shape, threshold, rules)
+    return draw(settled, state.view, state.prompts, shape, threshold)
+
+
+def _half(logits: Floats | None) -> Halves | None:
+    """Round to float16; beyond 60,000 a logit says nothing new."""
+    return None if logits is None else logits.clip(-6e4, 6e4).astype(np.float16)
+
+
+def _length(bounds: Bounds) -> float:
+    return max(bounds[2] - bounds[0], bounds[3] - bounds[1]) + 1
+
+
+def _ms_since(start: float) -> float:
+    return (time.perf_counter() - start) * 1000
