@@ -1,0 +1,281 @@
+"""Reference map: what each pixel of a view is known to be, from prompts and the mask before.
+
+InterFormer (arXiv 2304.02942) keeps five states per pixel, from definitely background to
+definitely foreground. Prompts make pixels definite and stay so; a prediction only moves the
+others by one state, so that a single contradiction resets a pixel to unknown.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from napari_pvpu.networks.prompt_encoding import BOX, CLICK, SCRIBBLE, PromptBatch
+
+DEFINITE_BACKGROUND: Final = 0
+POSSIBLE_BACKGROUND: Final = 1
+UNKNOWN: Final = 2
+POSSIBLE_FOREGROUND: Final = 3
+DEFINITE_FOREGROUND: Final = 4
+STATES: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceMap:
+    """States of the pixels of B views; every update gives a new map.
+
+    Attributes
+    ----------
+    states : Tensor
+        (B, S, S) int64, 0 to 4: definite background, possible background, unknown, possible
+        foreground, definite foreground.
+    """
+
+    states: Tensor
+
+    @staticmethod
+    def blank(batch: int, size: int, device: torch.device | str = "cpu") -> ReferenceMap:
+        """Return a map on which nothing is known."""
+        return ReferenceMap(torch.full((batch, size, size), UNKNOWN, device=device))
+
+    def with_boxes(self, prompts: PromptBatch) -> ReferenceMap:
+        """Make the inside of boxes, and the outside of positive ones, possible.
+
+        The inside of a positive box becomes possible foreground, what lies outside all positive
+        boxes possible background. The inside of a negative box becomes possible background, or
+        unknown where it meets a positive one. Definite pixels stay.
+        """
+        size = self.states.shape[-1]
+        positive = _inside_boxes(prompts, prompts.positive, size)
+        negative = _inside_boxes(prompts, ~prompts.positive, size)
+        any_positive = positive.flatten(1).any(1)[:, None, None]
+        states = torch.where(positive, POSSIBLE_FOREGROUND, self.states)
+        states = torch.where(any_positive & ~positive, POSSIBLE_BACKGROUND, states)
+        states = torch.where(negative, POSSIBLE_BACKGROUND, states)
+        states = torch.where(negative & positive, UNKNOWN, states)
+        return ReferenceMap(torch.where(_definite(self.states), self.states, states))
+
+    def with_prediction(self, probability: Tensor) -> ReferenceMap:
+        """Move pixels that are not definite by one state towards a prediction.
+
+        Foreground pixels of the prediction go from possible background to unknown and from
+        unknown to possible foreground, background pixels the other way.
+
+        Parameters
+        ----------
+        probability : Tensor
+            (B, 1, S, S) or (B, S, S), 0 to 1; foreground from 0.5 on.
+        """
+        foreground = probability.detach().reshape(self.states.shape) >= 0.5
+        step = torch.where(foreground, 1, -1)
+        moved = (self.states + step).clamp(POSSIBLE_BACKGROUND, POSSIBLE_FOREGROUND)
+        return ReferenceMap(torch.where(_definite(self.states), self.states, moved))
+
+    def with_strokes(self, prompts: PromptBatch, radius: float) -> ReferenceMap:
+        """Make the pixels under clicks and scribbles definite, whatever they were.
+
+        Parameters
+        ----------
+        prompts : PromptBatch
+            Where two prompts claim a pixel, the later slot has it.
+        radius : float
+            Pixels up to this distance from a click's or a sample's pixel belong to it.
+        """
+        claims = _claims(prompts, self.states.shape[-1], radius)
+        states = torch.where(claims % 2 == 1, DEFINITE_FOREGROUND, DEFINITE_BACKGROUND)
+        return ReferenceMap(torch.where(claims > 0, states, self.states))
+
+
+def reference_states(
+    prompts: PromptBatch, size: int, radius: float, previous: Tensor | None = None
+) -> Tensor:
+    """Reference map of all prompts of an object and the prediction before them.
+
+    Parameters
+    ----------
+    prompts : PromptBatch
+        K prompts for each of B views, in pixels of the view.
+    size : int
+        S, the view's side in pixels.
+    radius : float
+        Radius in pixels of the disk of a click and of the brush of a scribble.
+    previous : Tensor, optional
+        (B, 1, S, S) probability of the prediction before.
+
+    Returns
+    -------
+    Tensor
+        (B, S, S) int64, 0 to 4 as in `ReferenceMap`.
+
+    Notes
+    -----
+    Source: InterFormer, its reference map with inner radius `radius` and outer radius 0. Boxes
+    and scribbles are ours; they follow the same order of strength: what a prompt marks directly
+    is definite, boxes and predictions make pixels possible.
+    """
+    reference = ReferenceMap.blank(len(prompts.kind), size, prompts.kind.device)
+    reference = reference.with_boxes(prompts)
+    if previous is not None:
+        reference = reference.with_prediction(previous)
+    return reference.with_strokes(prompts, radius).states
+
+
+class ReferenceMapEmbedding(nn.Module):
+    """Reference map and previous probability as features at a coarser stride.
+
+    One-hot states and the probability go through a convolution whose kernel and stride are the
+    patch, so that each cell sees all its pixels. InterFormer's embedding, a table of one vector
+    per state averaged over the cell, is the special case of kernels that are constant in space.
+
+    Parameters
+    ----------
+    channels : int
+        Channels of the result.
+    patch : int
+        Stride of the result.
+    states : int
+        Number of states.
+    """
+
+    values: Tensor
+
+    def __init__(self, channels: int, patch: int = 4, states: int = STATES) -> None:
+        super().__init__()
+        self.projection = nn.Conv2d(states + 1, channels, kernel_size=patch, stride=patch)
+        self.register_buffer("values", torch.arange(states), persistent=False)
+
+    def forward(self, states: Tensor, previous: Tensor | None = None) -> Tensor:
+        """Embed a reference map.
+
+        Parameters
+        ----------
+        states : Tensor
+            (B, S, S) int64.
+        previous : Tensor, optional
+            (B, 1, S, S) probability of the prediction before; zero if there is none.
+
+        Returns
+        -------
+        Tensor
+            (B, channels, S / patch, S / patch).
+        """
+        dtype = self.projection.weight.dtype
+        if previous is None:
+            soft = torch.zeros_like(states, dtype=dtype)[:, None]
+        else:
+            soft = previous.to(dtype)
+        planes = (states[:, None] == self.values[:, None, None]).to(dtype)
+        embedded: Tensor = self.projection(torch.cat([planes, soft], dim=1))
+        return embedded
+
+
+def _definite(states: Tensor) -> Tensor:
+    return (states == DEFINITE_BACKGROUND) | (states == DEFINITE_FOREGROUND)
+
+
+def _nearest(position: Tensor) -> Tensor:
+    """Nearest pixel, halves up, as in the prompt encoding."""
+    return torch.floor(position + 0.5)
+
+
+def _inside_boxes(prompts: PromptBatch, chosen: Tensor, size: int) -> Tensor:
+    """Union of the chosen boxes, (B, S, S) bool, with the pixels their corners lie in."""
+    if prompts.points.shape[2] < 2:
+        return prompts.kind.new_zeros((len(prompts.kind), size, size), dtype=torch.bool)
+    boxes = (prompts.kind == BOX) & chosen & prompts.valid[..., :2].all(-1)
+    corners = _nearest(prompts.points[:, :, :2])  # (B, K, 2 corners, 2 axes)
+    start, stop = corners.amin(2), corners.amax(2)
+    steps = torch.arange(size, device=corners.device)
+    within = (steps >= start[..., None]) & (steps <= stop[..., None])  # (B, K, 2, S)
+    within = (within & boxes[..., None, None]).float()
+    rows, columns = within.unbind(2)
+    return rows.transpose(1, 2) @ columns > 0.5
+
+
+def _claims(prompts: PromptBatch, size: int, radius: float) -> Tensor:
+    """Which prompt a pixel lies under.
+
+    Returns
+    -------
+    Tensor
+        (B, S, S) int64: 0 for none, else ``2 (k + 1) + positive`` of the last slot k. One map
+        for all prompts and both polarities: its maximum keeps the latest.
+    """
+    batch, slot, position = _strokes(prompts)
+    margin = math.floor(radius)
+    side = size + 2 * margin
+    pixel = _nearest(position) + margin
+    inside = ((pixel >= 0) & (pixel < side)).all(-1)
+    pixel = pixel.clamp(0, side - 1).long()
+    claim = 2 * (slot + 1) + prompts.positive[batch, slot].long()
+    claims = torch.zeros(len(prompts.kind) * side * side, dtype=torch.int32, device=batch.device)
+    claims.scatter_reduce_(
+        0,
+        (batch * side + pixel[:, 0]) * side + pixel[:, 1],
+        torch.where(inside, claim, 0).int(),
+        reduce="amax",
+    )
+    spread = _dilate(claims.view(-1, side, side), radius)
+    return spread[:, margin : margin + size, margin : margin + size].long()
+
+
+def _strokes(prompts: PromptBatch) -> tuple[Tensor, Tensor, Tensor]:
+    """Clicks and densified scribbles as one list of N points.
+
+    Each segment of a scribble gives points at most one pixel apart, its start included; the
+    last point of a path comes by itself.
+
+    Returns
+    -------
+    tuple of Tensor
+        (N,) view, (N,) slot, (N, 2) position.
+    """
+    scribble = (prompts.kind == SCRIBBLE)[..., None] & prompts.valid
+    alone = scribble.clone()
+    alone[..., 0] |= (prompts.kind == CLICK) & prompts.valid[..., 0]
+    joined = scribble[..., :-1] & scribble[..., 1:]
+    batch, slot, point = torch.nonzero(joined, as_tuple=True)
+    start = prompts.points[batch, slot, point]
+    step = prompts.points[batch, slot, point + 1] - start
+    pieces = step.norm(dim=-1).ceil().long()
+    segment = torch.repeat_interleave(pieces)
+    first = (pieces.cumsum(0) - pieces)[segment]
+    share = (torch.arange(len(segment), device=segment.device) - first) / pieces[segment]
+    between = start[segment] + share[:, None] * step[segment]
+    batch_alone, slot_alone, point_alone = torch.nonzero(alone, as_tuple=True)
+    return (
+        torch.cat([batch[segment], batch_alone]),
+        torch.cat([slot[segment], slot_alone]),
+        torch.cat([between, prompts.points[batch_alone, slot_alone, point_alone]]),
+    )
+
+
+def _dilate(values: Tensor, radius: float) -> Tensor:
+    """Maximum over a disk, of (B, S, S) integers.
+
+    The disk is a stack of horizontal runs: the maximum over runs of growing width is shared by
+    the rows that need it, 4 r comparisons of whole maps instead of the disk's area.
+    """
+    reach = math.floor(radius)
+    half_width = [math.floor(math.sqrt(radius**2 - row**2)) for row in range(reach + 1)]
+    out = values.clone()
+    run = values.clone()
+    for width in range(reach + 1):
+        if width:
+            _take_maximum(run, values, width, dim=2)
+        for row in range(reach + 1):
+            if half_width[row] == width:
+                _take_maximum(out, run, row, dim=1)
+    return out
+
+
+def _take_maximum(out: Tensor, values: Tensor, shift: int, dim: int) -> None:
+    """``out = max(out, values moved by +shift, values moved by -shift)``, in place."""
+    length = out.shape[dim] - shift
+    for target, source in ((0, shift), (shift, 0)):
+        part = out.narrow(dim, target, length)
+        torch.maximum(part, values.narrow(dim, source, length), out=part)
