@@ -1,0 +1,150 @@
+"""Losses of the training: normalised focal, Dice, and prompt-to-pixel (P2C).
+
+Each returns one value per sample, so that the trainer can weigh samples and interactions.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def normalized_focal_loss(
+    logits: Tensor,
+    target: Tensor,
+    alpha: float = 0.5,
+    gamma: float = 2.0,
+    valid: Tensor | None = None,
+) -> Tensor:
+    """Focal loss whose weights average to one in each sample.
+
+    ``-a_t * beta * log p_t``, averaged over the pixels that count, where
+    ``beta = (1 - p_t)^gamma * N / sum (1 - p_t)^gamma``. The normaliser counts as a constant for
+    the gradient. As the object gets learned the plain focal loss fades; this one keeps its size
+    and only moves it to the pixels that are still wrong.
+
+    Parameters
+    ----------
+    logits : Tensor
+        (B, 1, H, W).
+    target : Tensor
+        (B, 1, H, W), bool or 0..1; foreground from 0.5 on.
+    alpha : float
+        Weight of foreground pixels; background pixels weigh 1 - alpha.
+    gamma : float
+        Focusing exponent.
+    valid : Tensor, optional
+        (B, 1, H, W) bool or 0/1, pixels that count; all by default.
+
+    Returns
+    -------
+    Tensor
+        (B,) float32 or better; zero for samples without a pixel that counts.
+
+    Notes
+    -----
+    Source: RITM and its heirs (PVPUFormer uses alpha 0.5, gamma 2).
+    """
+    sign, counted = _as_signs(target), _as_mask(valid, logits)
+    signed = _exact(logits) * sign
+    log_correct = F.logsigmoid(signed)
+    focus = torch.sigmoid(-signed) ** gamma
+    weight = torch.where(sign > 0, alpha, 1 - alpha)
+    pixels = counted.flatten(1).sum(1)
+    with torch.no_grad():
+        total = (focus * counted).flatten(1).sum(1)
+        # Where all is learned to the last bit there is nothing left to weigh.
+        scale = pixels / total.clamp_min(torch.finfo(total.dtype).tiny * 1e8)
+    loss = -(weight * focus * log_correct * counted).flatten(1).sum(1) * scale
+    return loss / pixels.clamp_min(1)
+
+
+def dice_loss(
+    logits: Tensor, target: Tensor, valid: Tensor | None = None, eps: float = 1e-3
+) -> Tensor:
+    """One minus the soft Dice overlap, ``1 - (2 sum p t + eps) / (sum p + sum t + eps)``.
+
+    Parameters
+    ----------
+    logits : Tensor
+        (B, 1, H, W).
+    target : Tensor
+        (B, 1, H, W), bool or 0..1.
+    valid : Tensor, optional
+        (B, 1, H, W) bool or 0/1, pixels that count; all by default.
+    eps : float
+        Keeps the quotient defined where prediction and target are both empty (loss 0).
+
+    Returns
+    -------
+    Tensor
+        (B,) float32 or better.
+    """
+    counted = _as_mask(valid, logits)
+    probability = (torch.sigmoid(_exact(logits)) * counted).flatten(1)
+    truth = (target.float() * counted).flatten(1)
+    overlap = (probability * truth).sum(1)
+    return 1 - (2 * overlap + eps) / (probability.sum(1) + truth.sum(1) + eps)
+
+
+def p2c_loss(
+    pixels: Tensor, tokens: Tensor, targets: Tensor, slot_valid: Tensor, margin: float = 1e-4
+) -> Tensor:
+    """Align pixel features with the prompts that mean them (prompt-to-pixel loss).
+
+    ``s = (cos(pixel, token) + 1) / 2`` is read as the probability that the prompt means the
+    pixel; the loss is its binary cross entropy, averaged over the pixels and over the slots that
+    hold a prompt. The published code averages over empty slots too; here they do not count.
+
+    Parameters
+    ----------
+    pixels : Tensor
+        (B, D, h, w) pixel features.
+    tokens : Tensor
+        (B, K, D) prompt features.
+    targets : Tensor
+        (B, K, h, w) float 0..1: what prompt k means. For a first prompt the object (or its
+        complement, when negative), for a correction the error region that it answers.
+    slot_valid : Tensor
+        (B, K) bool, slots that hold a prompt.
+    margin : float
+        s is kept this far from 0 and 1.
+
+    Returns
+    -------
+    Tensor
+        (B,) float32 or better; zero for samples without a prompt.
+
+    Notes
+    -----
+    Source: PVPUFormer, P2C as released (no temperature).
+    """
+    with torch.autocast(pixels.device.type, enabled=False):
+        unit_pixels = F.normalize(_exact(pixels).flatten(2), dim=1)
+        unit_tokens = F.normalize(_exact(tokens), dim=2)
+        similarity = (unit_tokens @ unit_pixels).clamp(-1, 1)
+        # Near cos = -1 the gradient of log s grows without bound; the margin stops it.
+        probability = 0.5 + (0.5 - margin) * similarity
+        meant = targets.flatten(2).to(probability.dtype)
+        entropy = F.binary_cross_entropy(probability, meant, reduction="none")
+    counted = slot_valid.float()
+    return (entropy.mean(2) * counted).sum(1) / counted.sum(1).clamp_min(1)
+
+
+def _exact(values: Tensor) -> Tensor:
+    """Float32 or better: half precision would lose small errors in large sums."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+def _as_signs(target: Tensor) -> Tensor:
+    """Return +1 for foreground, -1 for background."""
+    foreground = target if target.dtype == torch.bool else target >= 0.5
+    return torch.where(foreground, 1.0, -1.0)
+
+
+def _as_mask(valid: Tensor | None, logits: Tensor) -> Tensor:
+    """Weights 0 or 1 of the pixels, in float32."""
+    if valid is None:
+        return torch.ones_like(logits, dtype=torch.float32)
+    return valid.float().expand_as(logits)
