@@ -98,7 +98,7 @@ def test_error_is_ours_and_of_its_builtin_kind(name: str, builtin: type[Exceptio
     assert issubclass(error, errors.PvpuError)
     assert issubclass(error, builtin)
     # A KeyError would print the message in quotes; ours read as sentences.
-    assert str(error("there is no such thing; try another")) == "there is no such thing; try another"
+    assert str(error("no such thing; try another")) == "no such thing; try another"
 
 
 def test_base_install_brings_no_qt_binding() -> None:
