@@ -63,7 +63,7 @@ def save(name: str, title: str, command: str, rows: list[dict[str, Any]], **more
 
 def render() -> None:
     """Write docs/performance.md from all JSON files beside it."""
-    lines = ["# Performance", "", "Measured by the scripts in `benchmarks/`, which write this page."]
+    lines = ["# Performance", "", "Measured by the scripts in `benchmarks/`; they write this page."]
     for file in sorted(FOLDER.glob("*.json"), reverse=True):
         values = json.loads(file.read_text("utf-8"))
         lines += ["", f"## {values['title']}", "", f"    {values['command']}", ""]
