@@ -1,0 +1,1 @@
+"""Training: synthetic scenes, data sets, the simulated user and the trainer."""
