@@ -177,8 +177,7 @@ def extent_for(length: float, fill: float, size: int) -> int:
     size : int
         Model pixels per side.
     """
-    step = round(2 * math.log2(max(length, 1.0) / fill / size))
-    return _extent(step, size)
+    return _extent(_step(max(length, 1.0) / fill, size), size)
 
 
 def view_around(
@@ -330,10 +329,14 @@ def _holding(
     bounds: Bounds,
     policy: ViewPolicy,
 ) -> View:
-    """Smallest view of at least this extent that holds `bounds`, near `center`."""
-    limit = extent_for(2 * max(*shape, _length(bounds)), 0.5, size)
-    step = round(2 * math.log2(extent / size))
+    """Smallest view of at least this extent that holds `bounds`, near `center`.
+
+    None is larger than it takes to show the whole image, prompts that leave it aside.
+    """
+    step = _step(min(extent, _extent(_covering(max(shape), size), size)), size)
+    most = _covering(3 * max(*shape, _length(bounds)), size)
     while True:
+        extent = _extent(step, size)
         pad = policy.margin * extent / size
         keep = (
             min(bounds[0], max(bounds[0] - pad, -0.5)),
@@ -342,10 +345,9 @@ def _holding(
             max(bounds[3], min(bounds[3] + pad, shape[1] - 0.5)),
         )
         view = view_around(center, extent, size, shape, keep)
-        if view.contains(bounds, policy.margin, shape) or extent >= limit:
+        if view.contains(bounds, policy.margin, shape) or step >= most:
             return view
         step += 1
-        extent = _extent(step, size)
 
 
 def _origin(center: float, extent: int, length: int, keep: tuple[float, float] | None) -> int:
@@ -362,6 +364,17 @@ def _origin(center: float, extent: int, length: int, keep: tuple[float, float] |
         return round(index * step)
     index = min(max(index, math.ceil(least / step)), math.floor(most / step))
     return min(max(round(index * step), least), most)
+
+
+def _step(extent: float, size: int) -> int:
+    """Half-octave nearest to an extent."""
+    return round(2 * math.log2(extent / size))
+
+
+def _covering(length: float, size: int) -> int:
+    """Smallest half-octave whose extent is not below `length`."""
+    step = _step(length, size)
+    return step + 1 if _extent(step, size) < length else step
 
 
 def _extent(step: int, size: int) -> int:

@@ -1,0 +1,1 @@
+"""Where views become features and prompts become tensors: the border to torch."""

@@ -1,0 +1,91 @@
+"""Prompts in view coordinates as the tensors that the network reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from napari_pvpu.networks.prompt_encoding import BOX, CLICK, SCRIBBLE, PromptBatch
+from napari_pvpu.prompts import Box, Click, PriorMask, Prompt, Scribble
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["PIECE_LENGTH", "SPACING", "prompt_batch", "split_path"]
+
+PIECE_LENGTH = 64.0
+"""Longest piece of a scribble that becomes one token, model pixels along the path."""
+
+SPACING = 1.0
+"""Distance of the samples on a piece, model pixels, at most."""
+
+Points = npt.NDArray[np.float64]
+
+
+def split_path(
+    path: Points, length: float = PIECE_LENGTH, spacing: float = SPACING
+) -> list[Points]:
+    """Cut a path into equal pieces and sample them evenly.
+
+    Parameters
+    ----------
+    path : array, (n, 2)
+        Corners in view coordinates.
+    length : float
+        Longest piece, along the path.
+    spacing : float
+        Distance of neighbouring samples, at most.
+
+    Returns
+    -------
+    list of array, each (m, 2)
+        Each piece begins where the one before ends. A path of no length is one piece of one
+        sample.
+    """
+    steps = np.hypot(*np.diff(path, axis=0).T)
+    along = np.concatenate([[0.0], np.cumsum(steps)])
+    total = along[-1]
+    if total == 0:
+        return [path[:1]]
+    pieces = int(np.ceil(total / length))
+    samples = int(np.ceil(total / pieces / spacing))
+    at = np.linspace(0, total, pieces * samples + 1)
+    dense = np.stack([np.interp(at, along, path[:, axis]) for axis in (0, 1)], axis=1)
+    return [dense[k * samples : (k + 1) * samples + 1] for k in range(pieces)]
+
+
+def prompt_batch(prompts: Sequence[Prompt]) -> PromptBatch:
+    """Turn the prompts of one view into a batch of one.
+
+    Parameters
+    ----------
+    prompts : sequence of Prompt
+        In view coordinates. A scribble longer than `PIECE_LENGTH` takes several slots; prior
+        masks take none, for they reach the network as the previous probability.
+
+    Returns
+    -------
+    PromptBatch
+        (1, K, P, 2) with K at least 1, on the CPU; one empty slot if there are no prompts.
+    """
+    slots: list[tuple[int, bool, Points]] = []
+    for prompt in prompts:
+        if isinstance(prompt, Click):
+            slots.append((CLICK, prompt.positive, np.array([prompt.position])))
+        elif isinstance(prompt, Box):
+            slots.append((BOX, prompt.positive, np.array([prompt.start, prompt.stop])))
+        elif isinstance(prompt, Scribble):
+            pieces = split_path(np.array(prompt.path))
+            slots += [(SCRIBBLE, prompt.positive, piece) for piece in pieces]
+        else:
+            assert isinstance(prompt, PriorMask)
+    batch = PromptBatch.empty(1, max(len(slots), 1), max([2, *(len(p) for *_, p in slots)]))
+    for k, (kind, positive, points) in enumerate(slots):
+        batch.kind[0, k] = kind
+        batch.positive[0, k] = positive
+        batch.valid[0, k, : len(points)] = True
+        batch.points[0, k, : len(points)] = torch.from_numpy(points)
+    return batch

@@ -1,0 +1,150 @@
+"""The front door without a screen: a model on a device that opens sessions on images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_pvpu.session import Session
+from napari_pvpu.source import ImageSource
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from napari_pvpu.interaction import RawPrediction
+    from napari_pvpu.prompts import Prompt
+
+    Floats = npt.NDArray[np.float32]
+
+__all__ = ["Segmenter"]
+
+
+class Segmenter:
+    """A model that is ready to segment.
+
+    Parameters
+    ----------
+    model : str or Path
+        A bundled model's name, or the path of a weights file.
+    device : str
+        ``"auto"`` (CUDA if there is a device that works, else the CPU), ``"cpu"``, ``"cuda"``,
+        ``"cuda:1"`` or ``"mps"``.
+    cache_views : int
+        Views whose features are kept in memory, about 1 MB each, shared by all sessions.
+
+    Raises
+    ------
+    ModelNotFoundError
+        If there is no model of that name and no such file.
+    WeightsError
+        If the weights are damaged.
+    DeviceError
+        If the device is unknown or cannot be used.
+
+    Examples
+    --------
+    >>> from napari_pvpu import Click, Segmenter
+    >>> session = Segmenter("pvpu-nano").open(image)  # doctest: +SKIP
+    >>> session.add(Click((120, 88)))  # doctest: +SKIP
+    >>> session.accept()  # doctest: +SKIP
+    1
+    """
+
+    def __init__(
+        self, model: str | Path = "pvpu-nano", device: str = "auto", *, cache_views: int = 64
+    ) -> None:
+        # torch takes seconds to import; until here nobody needed it.
+        from napari_pvpu.features.encoder import ViewEncoder
+
+        self._encoder = ViewEncoder(model, device, cache_views)
+        self._propagation: Any = None
+
+    def open(
+        self,
+        image: Any,
+        *,
+        channels: int | Sequence[int] | None = None,
+        channel_axis: int | None = None,
+        rgb: bool | None = None,
+    ) -> Session:
+        """Open a session on an image.
+
+        Parameters
+        ----------
+        image : array-like
+            (Y, X), or with one channel axis; numpy, memory map, dask, zarr or alike. It is read
+            window by window and never changed.
+        channels, channel_axis, rgb
+            See `ImageSource`.
+
+        Raises
+        ------
+        ImageError
+            If the image cannot be used.
+        """
+        source = ImageSource(image, channels=channels, channel_axis=channel_axis, rgb=rgb)
+        return Session(source, self)
+
+    @property
+    def model_name(self) -> str:
+        """Name of the model."""
+        return self._encoder.model_name
+
+    @property
+    def device(self) -> str:
+        """Device in use."""
+        return self._encoder.device
+
+    @property
+    def view_size(self) -> int:
+        """Model pixels per side of a view."""
+        return self._encoder.view_size
+
+    @property
+    def propagation(self) -> Any:
+        """Settings of EM value propagation; used where a session's switch is on."""
+        if self._propagation is None:
+            from napari_pvpu.propagation.within_view import PropagationSettings
+
+            self._propagation = PropagationSettings()
+        return self._propagation
+
+    @propagation.setter
+    def propagation(self, settings: Any) -> None:
+        self._propagation = settings
+
+    def cached(self, key: Hashable) -> Any | None:
+        """Return the features kept under a key, or None."""
+        return self._encoder.cached(key)
+
+    def encode(self, view: Floats, key: Hashable | None = None) -> Any:
+        """Return the features of a view (3, S, S), float32, NaN outside the image.
+
+        Under `key`, if given, they are kept for as long as there is room.
+        """
+        return self._encoder.encode(view, key)
+
+    def decode(
+        self,
+        features: Any,
+        prompts: Sequence[Prompt],
+        previous: Floats | None = None,
+        propagation: Any | None = None,
+    ) -> RawPrediction:
+        """Answer prompts, in view coordinates, on a view's features.
+
+        Parameters
+        ----------
+        features
+            From `encode`.
+        prompts : sequence of Prompt
+            Clicks, scribbles and boxes.
+        previous : array, (S, S), float32, optional
+            Probability after the interaction before.
+        propagation : PropagationSettings, optional
+            Spread the prompts' values by EM as well.
+        """
+        return self._encoder.decode(features, prompts, previous, propagation)
