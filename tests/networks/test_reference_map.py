@@ -202,7 +202,7 @@ def test_prediction_against_a_box_resets_to_unknown() -> None:
     ],
 )
 def test_one_prediction_moves_one_state(start: int, foreground: bool, expected: int) -> None:
-    reference = ReferenceMap(torch.full((1, 1, 1), start))
+    reference = ReferenceMap(torch.full((1, 1, 1), start, dtype=torch.int8))
     moved = reference.with_prediction(torch.full((1, 1, 1, 1), float(foreground)))
     assert moved.states.item() == expected
     assert reference.states.item() == start
@@ -232,6 +232,14 @@ def test_embedding_of_constant_kernels_is_interformers_table() -> None:
     looked_up = table.T[states].permute(0, 3, 1, 2)
     expected = torch.nn.functional.avg_pool2d(looked_up, 2)
     torch.testing.assert_close(embedding(states), expected)
+
+
+def test_states_are_int64_and_embed_under_autocast() -> None:
+    states = reference_states(batch((CLICK, True, [(2, 2)])), 8, 1)
+    assert states.dtype == torch.int64
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        embedded = ReferenceMapEmbedding(3, patch=2)(states, torch.rand(1, 1, 8, 8))
+    assert embedded.dtype == torch.bfloat16
 
 
 def test_embedding_sees_the_probability_before() -> None:

@@ -213,9 +213,10 @@ class PPuE(nn.Module):
         gauss = torch.exp(-0.5 * (offset / sigma[..., None]) ** 2)
         gauss = gauss * (offset <= reach[..., None])
         if image is not None and config.gamma > 0:
-            similarity = _similarity(image, clicked, config)
+            view, slot = torch.nonzero(click[..., 0], as_tuple=True)
+            similarity = _similarity(image, view, clicked[view, slot], config)
             weight = 1 - config.gamma + config.gamma * similarity
-            gauss = torch.where(click[..., None], gauss * weight, gauss)
+            gauss = gauss.index_put((view, slot), gauss[view, slot] * weight)
         return gauss + config.peak * (click[..., None] & (offset == 0))
 
     def _with_scribbles(self, pair: Tensor, prompts: PromptBatch, position: Tensor) -> Tensor:
@@ -242,39 +243,38 @@ def _to_bin(position: Tensor) -> Tensor:
     return torch.floor(position + 0.5)
 
 
-def _similarity(image: Tensor, clicked: Tensor, config: PPuEConfig) -> Tensor:
+def _similarity(image: Tensor, view: Tensor, clicked: Tensor, config: PPuEConfig) -> Tensor:
     """Visual similarity to the clicked patch along its row and its column.
 
     Only the three rows and columns around each click are read and blurred, which costs far less
-    than blurring the view.
+    than blurring the views.
 
     Parameters
     ----------
     image : Tensor
         (B, C, V, V).
+    view : Tensor
+        (N,) int64, the view of each click.
     clicked : Tensor
-        (B, K, 2) float bins (x, y).
+        (N, 2) float bins (x, y).
     config : PPuEConfig
         Gives S and tau.
 
     Returns
     -------
     Tensor
-        (B, K, 2, S) in 0..1: along the row through the click, along the column through it.
+        (N, 2, S) in 0..1: along the row through the click, along the column through it.
     """
     size = config.size
     if image.shape[-2:] != (size, size):
         image = F.interpolate(image, (size, size), mode="bilinear", align_corners=False)
-    view = torch.arange(len(image), device=image.device)[:, None, None]
     around = clicked.long()[..., None] + torch.arange(-1, 2, device=image.device)
     around = around.clamp(0, size - 1)
-    rows = image[view, :, around[:, :, 1]]  # (B, K, 3, C, S): the last axis is x
-    columns = image.transpose(2, 3)[view, :, around[:, :, 0]]  # the last axis is y
-    lines = torch.stack([rows, columns], dim=2).float().mean(dim=3)  # (B, K, 2, C, S)
-    lines = torch.nan_to_num(lines)
-    lines = F.avg_pool1d(
-        F.pad(lines.flatten(0, 2), (1, 1), mode="replicate"), kernel_size=3, stride=1
-    ).view_as(lines)
+    rows = image[view[:, None], :, around[:, 1]]  # (N, 3, C, S): the last axis is x
+    columns = image.transpose(2, 3)[view[:, None], :, around[:, 0]]  # the last axis is y
+    lines = torch.stack([rows.float().mean(1), columns.float().mean(1)], dim=1)  # (N, 2, C, S)
+    lines = F.pad(torch.nan_to_num(lines).flatten(0, 1), (1, 1), mode="replicate")
+    lines = F.avg_pool1d(lines, kernel_size=3, stride=1).unflatten(0, (-1, 2))
     at = clicked.long().clamp(0, size - 1)[..., None, None].expand(*lines.shape[:-1], 1)
     distance = (lines - lines.gather(-1, at)).square().mean(dim=-2)
     return torch.exp(-distance / (2 * config.tau**2))

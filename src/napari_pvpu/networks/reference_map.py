@@ -31,8 +31,9 @@ class ReferenceMap:
     Attributes
     ----------
     states : Tensor
-        (B, S, S) int64, 0 to 4: definite background, possible background, unknown, possible
-        foreground, definite foreground.
+        (B, S, S) int8, 0 to 4: definite background, possible background, unknown, possible
+        foreground, definite foreground. Bytes, because the time of an update is that of moving
+        its memory.
     """
 
     states: Tensor
@@ -40,7 +41,8 @@ class ReferenceMap:
     @staticmethod
     def blank(batch: int, size: int, device: torch.device | str = "cpu") -> ReferenceMap:
         """Return a map on which nothing is known."""
-        return ReferenceMap(torch.full((batch, size, size), UNKNOWN, device=device))
+        shape = (batch, size, size)
+        return ReferenceMap(torch.full(shape, UNKNOWN, dtype=torch.int8, device=device))
 
     def with_boxes(self, prompts: PromptBatch) -> ReferenceMap:
         """Make the inside of boxes, and the outside of positive ones, possible.
@@ -53,10 +55,9 @@ class ReferenceMap:
         positive = _inside_boxes(prompts, prompts.positive, size)
         negative = _inside_boxes(prompts, ~prompts.positive, size)
         any_positive = positive.flatten(1).any(1)[:, None, None]
-        states = torch.where(positive, POSSIBLE_FOREGROUND, self.states)
-        states = torch.where(any_positive & ~positive, POSSIBLE_BACKGROUND, states)
-        states = torch.where(negative, POSSIBLE_BACKGROUND, states)
-        states = torch.where(negative & positive, UNKNOWN, states)
+        states = self.states.masked_fill(positive, POSSIBLE_FOREGROUND)
+        states.masked_fill_((any_positive & ~positive) | negative, POSSIBLE_BACKGROUND)
+        states.masked_fill_(negative & positive, UNKNOWN)
         return ReferenceMap(torch.where(_definite(self.states), self.states, states))
 
     def with_prediction(self, probability: Tensor) -> ReferenceMap:
@@ -71,7 +72,7 @@ class ReferenceMap:
             (B, 1, S, S) or (B, S, S), 0 to 1; foreground from 0.5 on.
         """
         foreground = probability.detach().reshape(self.states.shape) >= 0.5
-        step = torch.where(foreground, 1, -1)
+        step = 2 * foreground.to(self.states.dtype) - 1
         moved = (self.states + step).clamp(POSSIBLE_BACKGROUND, POSSIBLE_FOREGROUND)
         return ReferenceMap(torch.where(_definite(self.states), self.states, moved))
 
@@ -86,8 +87,8 @@ class ReferenceMap:
             Pixels up to this distance from a click's or a sample's pixel belong to it.
         """
         claims = _claims(prompts, self.states.shape[-1], radius)
-        states = torch.where(claims % 2 == 1, DEFINITE_FOREGROUND, DEFINITE_BACKGROUND)
-        return ReferenceMap(torch.where(claims > 0, states, self.states))
+        definite = (DEFINITE_FOREGROUND * (claims & 1)).to(self.states.dtype)
+        return ReferenceMap(torch.where(claims > 0, definite, self.states))
 
 
 def reference_states(
@@ -121,7 +122,7 @@ def reference_states(
     reference = reference.with_boxes(prompts)
     if previous is not None:
         reference = reference.with_prediction(previous)
-    return reference.with_strokes(prompts, radius).states
+    return reference.with_strokes(prompts, radius).states.long()
 
 
 class ReferenceMapEmbedding(nn.Module):
@@ -146,7 +147,7 @@ class ReferenceMapEmbedding(nn.Module):
     def __init__(self, channels: int, patch: int = 4, states: int = STATES) -> None:
         super().__init__()
         self.projection = nn.Conv2d(states + 1, channels, kernel_size=patch, stride=patch)
-        self.register_buffer("values", torch.arange(states), persistent=False)
+        self.register_buffer("values", torch.arange(states, dtype=torch.int8), persistent=False)
 
     def forward(self, states: Tensor, previous: Tensor | None = None) -> Tensor:
         """Embed a reference map.
@@ -163,18 +164,21 @@ class ReferenceMapEmbedding(nn.Module):
         Tensor
             (B, channels, S / patch, S / patch).
         """
+        device = self.projection.weight.device.type
         dtype = self.projection.weight.dtype
+        if torch.is_autocast_enabled(device):  # what the convolution would cast to
+            dtype = torch.get_autocast_dtype(device)
         if previous is None:
             soft = torch.zeros_like(states, dtype=dtype)[:, None]
         else:
             soft = previous.to(dtype)
-        planes = (states[:, None] == self.values[:, None, None]).to(dtype)
+        planes = (states.to(torch.int8)[:, None] == self.values[:, None, None]).to(dtype)
         embedded: Tensor = self.projection(torch.cat([planes, soft], dim=1))
         return embedded
 
 
 def _definite(states: Tensor) -> Tensor:
-    return (states == DEFINITE_BACKGROUND) | (states == DEFINITE_FOREGROUND)
+    return (states - UNKNOWN).abs() == 2
 
 
 def _nearest(position: Tensor) -> Tensor:
@@ -202,7 +206,7 @@ def _claims(prompts: PromptBatch, size: int, radius: float) -> Tensor:
     Returns
     -------
     Tensor
-        (B, S, S) int64: 0 for none, else ``2 (k + 1) + positive`` of the last slot k. One map
+        (B, S, S) int16: 0 for none, else ``2 (k + 1) + positive`` of the last slot k. One map
         for all prompts and both polarities: its maximum keeps the latest.
     """
     batch, slot, position = _strokes(prompts)
@@ -212,15 +216,15 @@ def _claims(prompts: PromptBatch, size: int, radius: float) -> Tensor:
     inside = ((pixel >= 0) & (pixel < side)).all(-1)
     pixel = pixel.clamp(0, side - 1).long()
     claim = 2 * (slot + 1) + prompts.positive[batch, slot].long()
-    claims = torch.zeros(len(prompts.kind) * side * side, dtype=torch.int32, device=batch.device)
+    claims = torch.zeros(len(prompts.kind) * side * side, dtype=torch.int16, device=batch.device)
     claims.scatter_reduce_(
         0,
         (batch * side + pixel[:, 0]) * side + pixel[:, 1],
-        torch.where(inside, claim, 0).int(),
+        torch.where(inside, claim, 0).short(),
         reduce="amax",
     )
     spread = _dilate(claims.view(-1, side, side), radius)
-    return spread[:, margin : margin + size, margin : margin + size].long()
+    return spread[:, margin : margin + size, margin : margin + size]
 
 
 def _strokes(prompts: PromptBatch) -> tuple[Tensor, Tensor, Tensor]:
