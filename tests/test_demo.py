@@ -12,14 +12,15 @@ import tifffile
 from napari_pvpu import samples
 from napari_pvpu.demo import recording as recordings
 from napari_pvpu.demo import report
-from napari_pvpu.demo.recording import RecordedObject, Recording
+from napari_pvpu.demo.recording import DrawnPrompt, RecordedObject, Recording
 from napari_pvpu.demo.report import ObjectResult, PictureResult
 from napari_pvpu.errors import DatasetError
-from napari_pvpu.prompts import Box, Click, Prompt, Scribble
+from napari_pvpu.prompts import Box, Click, PriorMask, Scribble, prompt_to_json
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+MASK = prompt_to_json(PriorMask(np.ones((2, 3), bool)))
 RECORDED = recordings.load_all()
 PROMPTS = [
     pytest.param(recording, one, prompt, id=f"{recording.name}-{one.name}-{index}")
@@ -29,7 +30,7 @@ PROMPTS = [
 ]
 
 
-def pixels(prompt: Prompt) -> tuple[np.ndarray, np.ndarray]:
+def pixels(prompt: DrawnPrompt) -> tuple[np.ndarray, np.ndarray]:
     points = [prompt.position] if isinstance(prompt, Click) else prompt.path
     rows, cols = np.round(np.array(points)).astype(int).T
     return rows, cols
@@ -48,7 +49,7 @@ def test_scribbles_are_corrected_by_negative_ones() -> None:
 
 @pytest.mark.parametrize(("recording", "one", "prompt"), PROMPTS)
 def test_recorded_prompt_tells_the_truth(
-    recording: Recording, one: RecordedObject, prompt: Prompt
+    recording: Recording, one: RecordedObject, prompt: DrawnPrompt
 ) -> None:
     truth = samples.load(recording.sample).truth == one.truth
     if isinstance(prompt, Box):
@@ -72,10 +73,11 @@ def test_recording_survives_json() -> None:
         ({"objects": []}, "has no objects"),
         ({"objects": [{"name": "hole", "prompts": []}]}, "no prompts for hole"),
         ({"objects": [{"name": "x", "prompts": [{"type": "lasso"}]}]}, "unknown prompt type"),
+        ({"objects": [{"name": "x", "prompts": [MASK]}]}, "no prior masks"),
         ({"objects": [{"prompts": []}]}, "'name'"),
         ({"objects": 3}, "not iterable"),
     ],
-    ids=["no objects", "no prompts", "bad prompt", "no name", "not a list"],
+    ids=["no objects", "no prompts", "bad prompt", "prior mask", "no name", "not a list"],
 )
 def test_damaged_recording_is_refused(change: dict[str, object], message: str) -> None:
     good = {"name": "n", "sample": "coins", "title": "t", "objects": []}
@@ -95,7 +97,7 @@ def test_damaged_recording_is_refused(change: dict[str, object], message: str) -
         ),
     ],
 )
-def test_prompts_in_words(prompts: list[Prompt], words: str) -> None:
+def test_prompts_in_words(prompts: list[DrawnPrompt], words: str) -> None:
     assert recordings.describe(prompts) == words
 
 

@@ -6,16 +6,19 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from napari_pvpu.errors import DatasetError, PromptError
-from napari_pvpu.prompts import Box, Click, Prompt, Scribble, prompt_from_json, prompt_to_json
+from napari_pvpu.prompts import Box, Click, Scribble, prompt_from_json, prompt_to_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from importlib.resources.abc import Traversable
 
-__all__ = ["RecordedObject", "Recording", "describe", "load_all", "parse"]
+__all__ = ["DrawnPrompt", "RecordedObject", "Recording", "describe", "load_all", "parse"]
+
+DrawnPrompt: TypeAlias = Click | Scribble | Box
+"""What a mouse can draw; masks from elsewhere are prompts, too, but nobody draws them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +29,14 @@ class RecordedObject:
     ----------
     name : str
         What it is, for people.
-    prompts : tuple of Prompt
+    prompts : tuple of DrawnPrompt
         In the order given, data coordinates.
     truth : int or None
         Its label in the sample's truth; None if nobody knows its true outline.
     """
 
     name: str
-    prompts: tuple[Prompt, ...]
+    prompts: tuple[DrawnPrompt, ...]
     truth: int | None
 
 
@@ -88,9 +91,7 @@ def parse(values: Mapping[str, Any]) -> Recording:
     """
     try:
         objects = tuple(
-            RecordedObject(
-                one["name"], tuple(prompt_from_json(p) for p in one["prompts"]), one.get("truth")
-            )
+            RecordedObject(one["name"], tuple(map(_drawn, one["prompts"])), one.get("truth"))
             for one in values["objects"]
         )
         recording = Recording(values["name"], values["sample"], values["title"], objects)
@@ -105,7 +106,7 @@ def parse(values: Mapping[str, Any]) -> Recording:
     return recording
 
 
-def describe(prompts: Sequence[Prompt]) -> str:
+def describe(prompts: Sequence[DrawnPrompt]) -> str:
     """Say in words what was given, for instance ``"2 clicks, 1 negative scribble"``.
 
     Kinds come in the order in which they first appear.
@@ -114,10 +115,15 @@ def describe(prompts: Sequence[Prompt]) -> str:
     return ", ".join(f"{n} {kind if n == 1 else _plural(kind)}" for kind, n in counts.items())
 
 
-def _kind(prompt: Prompt) -> str:
-    if isinstance(prompt, Click | Scribble | Box):
-        return ("" if prompt.positive else "negative ") + type(prompt).__name__.lower()
-    return "prior mask"
+def _drawn(values: Mapping[str, Any]) -> DrawnPrompt:
+    prompt = prompt_from_json(values)
+    if not isinstance(prompt, DrawnPrompt):
+        raise PromptError("a recorded session holds clicks, scribbles and boxes, no prior masks")
+    return prompt
+
+
+def _kind(prompt: DrawnPrompt) -> str:
+    return ("" if prompt.positive else "negative ") + type(prompt).__name__.lower()
 
 
 def _plural(kind: str) -> str:
