@@ -95,7 +95,7 @@ class History(Generic[Step]):
         The oldest steps are forgotten when all together hold more; the newest always stays.
     """
 
-    def __init__(self, max_bytes: int = 256 * 2**20) -> None:
+    def __init__(self, max_bytes: int = 64 * 2**20) -> None:
         self._max_bytes = max_bytes
         self._done: deque[Step] = deque()
         self._undone: list[Step] = []
