@@ -1,0 +1,50 @@
+"""Choosing a device."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from napari_pvpu.errors import DeviceError
+from napari_pvpu.features.devices import choose_device
+
+
+def test_the_cpu_is_always_there():
+    assert choose_device("cpu") == torch.device("cpu")
+
+
+def test_auto_takes_cuda_where_it_works(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device("auto").type == "cpu"
+    monkeypatch.undo()
+    assert choose_device().type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def test_auto_falls_back_when_the_card_does_not_work(monkeypatch):
+    def broken(*args, **kwargs):
+        raise RuntimeError("no kernel image is available")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch, "ones", broken)
+    assert choose_device("auto").type == "cpu"
+    with pytest.raises(DeviceError, match=r"does not work \(no kernel image"):
+        choose_device("cuda")
+
+
+@pytest.mark.parametrize("name", ["gpu", "", "cuda:x", "CPU?"])
+def test_unknown_names_are_refused(name):
+    with pytest.raises(DeviceError, match="choose 'auto', 'cpu', 'cuda' or 'mps'"):
+        choose_device(name)
+
+
+def test_kinds_that_are_not_supported_are_refused():
+    with pytest.raises(DeviceError, match="'meta' is not supported"):
+        choose_device("meta")
+
+
+@pytest.mark.parametrize("name", ["cuda", "cuda:1", "mps"])
+def test_devices_that_are_not_there_are_refused(name, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(DeviceError, match=f"'{name}' is not available"):
+        choose_device(name)
