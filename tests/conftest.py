@@ -2,8 +2,35 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from napari_pvpu.networks.models import ModelConfig
 
 # A loaded machine is not a failed property: no deadline per example.
 settings.register_profile("project", deadline=None)
 settings.load_profile("project")
+
+
+@pytest.fixture(scope="session")
+def small_config() -> ModelConfig:
+    """A network of the default's kind that a test can afford, for views of 64 pixels."""
+    from napari_pvpu.networks.models import ModelConfig
+
+    return ModelConfig(
+        name="small",
+        view_size=64,
+        stem=8,
+        stage_channels=(16, 16),
+        stage_depths=(1, 1),
+        vit_width=32,
+        vit_depth=1,
+        vit_heads=2,
+        pyramid_channels=(8, 16, 16, 16),
+        decoder_heads=2,
+        pixel_dim=16,
+        ppue_hidden=32,
+    )

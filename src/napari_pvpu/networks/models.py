@@ -1,0 +1,281 @@
+"""Presets and the network that they build: an image encoder and a prompt decoder."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from napari_pvpu.networks.backbones import ConvStemViT, Levels, normalize_view
+from napari_pvpu.networks.blocks import upsample
+from napari_pvpu.networks.decoders import PromptDecoder
+from napari_pvpu.networks.prompt_encoding import EMPTY, PPuE, PPuEConfig, PromptBatch
+from napari_pvpu.networks.pyramids import TopDownPyramid
+from napari_pvpu.networks.reference_map import ReferenceMapEmbedding, reference_states
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """All that is needed to build a network.
+
+    Attributes
+    ----------
+    name : str
+        The preset's name.
+    view_size : int
+        Side ``S`` of the view in model pixels, a multiple of 16.
+    stem, stage_channels, stage_depths : int, tuple of int, tuple of int
+        Channels at stride 2; channels and separable blocks at strides 4 and 8.
+    vit_width, vit_depth, vit_heads, vit_mlp_ratio : int, int, int, float
+        The ViT at stride 16.
+    pyramid_channels : tuple of int
+        Channels of the kept features at strides 2, 4, 8, 16.
+    decoder_depth, decoder_heads, pixel_dim : int
+        Dual-cross blocks, their heads, channels of pixel and prompt features.
+    ppue_sigma, ppue_gamma, ppue_tau : float
+        Width of a click's Gaussian in model pixels; weight and width of the visual term.
+    ppue_hidden : int
+        Hidden channels of the token MLP.
+    disk_radius : float
+        Radius in model pixels of what a click or stroke fixes in the reference map.
+    """
+
+    name: str = "pvpu-nano"
+    view_size: int = 128
+    stem: int = 32
+    stage_channels: tuple[int, int] = (64, 128)
+    stage_depths: tuple[int, int] = (3, 4)
+    vit_width: int = 192
+    vit_depth: int = 6
+    vit_heads: int = 6
+    vit_mlp_ratio: float = 3.0
+    pyramid_channels: tuple[int, int, int, int] = (24, 64, 128, 128)
+    decoder_depth: int = 2
+    decoder_heads: int = 4
+    pixel_dim: int = 64
+    ppue_sigma: float = 2.0
+    ppue_gamma: float = 0.5
+    ppue_tau: float = 0.5
+    ppue_hidden: int = 256
+    disk_radius: float = 2.0
+
+    def __post_init__(self) -> None:
+        """Check what would otherwise fail deep inside the network."""
+        if self.view_size < 32 or self.view_size % 16:
+            raise ValueError(
+                f"view_size has to be a multiple of 16 and at least 32, not {self.view_size}"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON-ready values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
+        """Build a config from what `to_dict` gave, or from a part of it.
+
+        Raises
+        ------
+        ValueError
+            If there is a field that the config does not have.
+        """
+        known = {field.name for field in fields(cls)}
+        if unknown := set(values) - known:
+            raise ValueError(f"unknown model settings {sorted(unknown)}; known are {sorted(known)}")
+        lists: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
+        }
+        return cls(**lists)
+
+
+PRESETS: dict[str, ModelConfig] = {"pvpu-nano": ModelConfig()}
+
+
+class Features(NamedTuple):
+    """What is kept of a view between interactions.
+
+    Attributes
+    ----------
+    s2, s4, s8, s16 : Tensor
+        ``(B, C_i, S / i, S / i)``.
+    image : Tensor
+        ``(B, 3, S, S)``, the normalised view, for the visual term of the prompt encoding.
+    inside : Tensor
+        ``(B, 1, S, S)``, one inside the image.
+    """
+
+    s2: Tensor
+    s4: Tensor
+    s8: Tensor
+    s16: Tensor
+    image: Tensor
+    inside: Tensor
+
+    def repeat(self, times: int) -> Features:
+        """Repeat each view `times` times, to answer several prompt sets on it at once."""
+        return Features._make(x.repeat_interleave(times, 0) for x in self)
+
+
+class Decoded(NamedTuple):
+    """Answer to the prompts of one interaction.
+
+    Attributes
+    ----------
+    logits : Tensor
+        ``(B, 1, S, S)`` float32.
+    pixels : Tensor
+        ``(B, D, S / 4, S / 4)``, pixel features.
+    prompt_features : Tensor
+        ``(B, K, D)``, prompt features in the same space.
+    score : Tensor
+        ``(B,)``, expected intersection over union, 0 to 1.
+    """
+
+    logits: Tensor
+    pixels: Tensor
+    prompt_features: Tensor
+    score: Tensor
+
+
+class PVPUNet(nn.Module):
+    """Promptable segmentation of views: encode once, decode at each interaction.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Sizes of all parts.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        c2, c4, c8, _ = config.pyramid_channels
+        self.encoder = ConvStemViT(
+            config.view_size,
+            config.stem,
+            config.stage_channels,
+            config.stage_depths,
+            config.vit_width,
+            config.vit_depth,
+            config.vit_heads,
+            config.vit_mlp_ratio,
+        )
+        self.pyramid = TopDownPyramid(self.encoder.out_channels, config.pyramid_channels)
+        self.prompt_encoder = PPuE(
+            PPuEConfig(
+                size=config.view_size,
+                sigma=config.ppue_sigma,
+                gamma=config.ppue_gamma,
+                tau=config.ppue_tau,
+            ),
+            hidden=config.ppue_hidden,
+            dim=c8,
+        )
+        self.reference2 = ReferenceMapEmbedding(c2, patch=2)
+        self.reference4 = ReferenceMapEmbedding(c4, patch=4)
+        self.decoder = PromptDecoder(
+            config.pyramid_channels,
+            config.view_size,
+            config.decoder_depth,
+            config.decoder_heads,
+            config.pixel_dim,
+        )
+        self.to(memory_format=torch.channels_last)
+
+    def encode(self, view: Tensor) -> Features:
+        """Run the image encoder; needed once for each view.
+
+        Parameters
+        ----------
+        view : Tensor
+            ``(B, 3, S, S)`` float32, about 0 to 1, NaN where the window leaves the image.
+
+        Returns
+        -------
+        Features
+            To be handed to `decode` at each interaction.
+        """
+        image, inside = normalize_view(view)
+        levels: Levels = self.pyramid(self.encoder(image, inside))
+        return Features(levels.s2, levels.s4, levels.s8, levels.s16, image, inside)
+
+    def decode(
+        self, features: Features, prompts: PromptBatch, previous: Tensor | None = None
+    ) -> Decoded:
+        """Run the light part for one interaction.
+
+        Parameters
+        ----------
+        features : Features
+            From `encode`.
+        prompts : PromptBatch
+            All prompts of the object, K at least 1, in view pixels.
+        previous : Tensor, optional
+            ``(B, 1, S, S)``, probability after the interaction before; None for the first.
+
+        Returns
+        -------
+        Decoded
+            Logits at full view size, features and score.
+        """
+        tokens = self.prompt_encoder(prompts, features.image)
+        allowed = prompts.kind != EMPTY
+        # A sample without any prompt keeps its first empty slot, which says just that.
+        first = torch.zeros_like(allowed)
+        first[:, 0] = True
+        allowed = allowed | (first & ~allowed.any(1, keepdim=True))
+        states = reference_states(prompts, self.config.view_size, self.config.disk_radius, previous)
+        out = self.decoder(
+            Levels(*features[:4]),
+            tokens,
+            allowed,
+            self.reference2(states, previous),
+            self.reference4(states, previous),
+        )
+        logits = upsample(out.logits, features.image.shape[-2:])
+        return Decoded(logits, out.pixels, out.prompt_features, out.score.sigmoid())
+
+    def forward(
+        self, view: Tensor, prompts: PromptBatch, previous: Tensor | None = None
+    ) -> Decoded:
+        """Encode and decode in one go."""
+        return self.decode(self.encode(view), prompts, previous)
+
+
+def count_parameters(model: PVPUNet) -> tuple[int, int]:
+    """Return the number of all parameters and of those that run at each interaction."""
+    total = sum(p.numel() for p in model.parameters())
+    encoder = sum(p.numel() for m in (model.encoder, model.pyramid) for p in m.parameters())
+    return total, total - encoder
+
+
+def build_model(model: str | ModelConfig) -> PVPUNet:
+    """Build a network with random weights.
+
+    Parameters
+    ----------
+    model : str or ModelConfig
+        A preset's name or a config.
+
+    Returns
+    -------
+    PVPUNet
+        In training mode, on the CPU.
+
+    Raises
+    ------
+    KeyError
+        If there is no preset of that name; the message lists those that exist.
+
+    Examples
+    --------
+    >>> build_model("pvpu-nano").config.view_size
+    128
+    """
+    if isinstance(model, str):
+        if model not in PRESETS:
+            raise KeyError(f"there is no preset {model!r}; presets are {sorted(PRESETS)}")
+        model = PRESETS[model]
+    return PVPUNet(model)
