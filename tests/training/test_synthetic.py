@@ -17,7 +17,7 @@ from napari_pvpu.training.synthetic import (
     main,
     scene_at,
 )
-from napari_pvpu.training.synthetic_shapes import MIN_AREA
+from napari_pvpu.training.synthetic_layouts import MIN_AREA
 
 EIGHT = np.ones((3, 3), dtype=int)
 

@@ -20,35 +20,39 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_pvpu.training import synthetic_abstract as abstract
-from napari_pvpu.training import synthetic_cells as cells
+from napari_pvpu.training import synthetic_fluorescence as fluorescence
+from napari_pvpu.training import synthetic_labelfree as labelfree
 from napari_pvpu.training import synthetic_materials as materials
+from napari_pvpu.training import synthetic_stained as stained
+from napari_pvpu.training import synthetic_structures as structures
 from napari_pvpu.training import synthetic_tissue as tissue
 from napari_pvpu.training.synthetic_appearance import record
-from napari_pvpu.training.synthetic_shapes import MIN_AREA, tidy
+from napari_pvpu.training.synthetic_layouts import MIN_AREA, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from napari_pvpu.training.synthetic_cells import Painting
     from napari_pvpu.training.synthetic_fields import Size
+    from napari_pvpu.training.synthetic_painting import Painting
 
 _PAINTERS: dict[str, Callable[[Size, np.random.Generator], Painting]] = {
     painter.__name__: painter
     for painter in (
-        cells.nuclei,
-        cells.cells_fluorescence,
-        cells.membranes,
-        cells.phase_contrast,
-        cells.dic,
-        cells.quantitative_phase,
-        cells.brightfield,
-        cells.bacteria,
-        cells.yeast,
-        cells.smear,
-        cells.neurons,
-        tissue.histology,
+        fluorescence.nuclei,
+        fluorescence.cells_fluorescence,
+        fluorescence.membranes,
+        labelfree.phase_contrast,
+        labelfree.dic,
+        labelfree.quantitative_phase,
+        labelfree.brightfield,
+        labelfree.bacteria,
+        labelfree.yeast,
+        stained.smear,
+        stained.blood,
+        fluorescence.neurons,
+        stained.histology,
         tissue.tissue_em,
         tissue.axons,
         tissue.colonies,
@@ -57,11 +61,11 @@ _PAINTERS: dict[str, Callable[[Size, np.random.Generator], Painting]] = {
         materials.precipitates,
         materials.particles,
         materials.grains,
-        materials.layers,
-        materials.melt_pools,
+        structures.layers,
+        structures.melt_pools,
         materials.pores,
-        materials.filaments,
-        materials.lamellae,
+        structures.filaments,
+        structures.lamellae,
         abstract.textures,
         abstract.leaves,
         abstract.solids,

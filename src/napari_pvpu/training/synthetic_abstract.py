@@ -13,7 +13,6 @@ from napari_pvpu.training.synthetic_appearance import (
     per_object,
     radial_profile,
 )
-from napari_pvpu.training.synthetic_cells import Painting, _count, _radius
 from napari_pvpu.training.synthetic_fields import (
     blur,
     chance,
@@ -24,12 +23,16 @@ from napari_pvpu.training.synthetic_fields import (
     texture,
     warp_field,
 )
+from napari_pvpu.training.synthetic_layouts import edge_distance, islands, partition
+from napari_pvpu.training.synthetic_painting import (
+    Painting,
+    painting,
+    scene_radius,
+    tries,
+)
 from napari_pvpu.training.synthetic_shapes import (
     Blob,
-    edge_distance,
     harmonic,
-    islands,
-    partition,
     random_outline,
     raster,
     scatter,
@@ -42,11 +45,11 @@ if TYPE_CHECKING:
 
 
 def _any_blobs(size: Size, rng: np.random.Generator, *, gap: float, largest: float) -> list[Blob]:
-    radius = _radius(size, rng, 0.03, largest)
+    radius = scene_radius(size, rng, 0.03, largest)
     spread = rng.uniform(0.1, 0.7)
     placed = scatter(
         size,
-        _count(size, radius, rng.uniform(0.3, 1.5), 100),
+        tries(size, radius, rng.uniform(0.3, 1.5), 100),
         lambda: max(radius * float(np.exp(rng.normal(0, spread))), 4.0),
         rng,
         gap=gap,
@@ -101,9 +104,9 @@ def textures(size: Size, rng: np.random.Generator) -> Painting:
     second = texture(size, rng, scale=max(float(scales[1]), 1.2), family=str(pair[1]))
     mix = blur(inside.astype(np.float32), rng.uniform(0.3, 1.2))
     image = mix * first + (1 - mix) * second + rng.uniform(-0.3, 0.3) * mix
-    return Painting(
-        image.astype(np.float32),
-        np.where(inside, layout.labels, 0).astype(np.int32),
+    return painting(
+        image,
+        np.where(inside, layout.labels, 0),
         Look(tint=0.3, noise=0.04, softest=1.0),
     )
 
@@ -125,8 +128,8 @@ def leaves(size: Size, rng: np.random.Generator) -> Painting:
     shade = 1 - rng.uniform(0, 0.4) * np.exp(-edge_distance(layout.labels) / rng.uniform(1, 6))
     image = (image * shade[..., None]).astype(np.float32)
     if chance(rng, 0.4):
-        return Painting(image.mean(axis=2), layout.labels, Look(invert=0.3, tint=0.3))
-    return Painting(image, layout.labels, Look(blocks=0.4, noise=0.05))
+        return painting(image.mean(axis=2), layout.labels, Look(invert=0.3, tint=0.3))
+    return painting(image, layout.labels, Look(blocks=0.4, noise=0.05))
 
 
 def solids(size: Size, rng: np.random.Generator) -> Painting:
@@ -154,7 +157,7 @@ def solids(size: Size, rng: np.random.Generator) -> Painting:
         shadow = image[window] * (1 - 0.4 * smoothstep(1.3, 1.0, rho))[..., None]
         image[window] = np.where(inside[..., None], body, shadow)
         labels[window][inside] = label
-    return Painting(image, labels, Look(blocks=0.5, noise=0.04, uneven=0.2))
+    return painting(image, labels, Look(blocks=0.5, noise=0.04, uneven=0.2))
 
 
 def rings(size: Size, rng: np.random.Generator) -> Painting:
@@ -175,9 +178,9 @@ def rings(size: Size, rng: np.random.Generator) -> Painting:
     mask = wall if choice < 0.5 else layout.labels > 0
     if choice > 0.75:
         mask = hole
-    return Painting(
-        image.astype(np.float32),
-        np.where(mask, layout.labels, 0).astype(np.int32),
+    return painting(
+        image,
+        np.where(mask, layout.labels, 0),
         Look(invert=0.3, tint=0.25),
     )
 
@@ -202,12 +205,12 @@ def regions(size: Size, rng: np.random.Generator) -> Painting:
         edge = np.exp(-((edge_distance(layout.labels) / rng.uniform(0.8, 3)) ** 2))
         image = image + rng.normal(0, 0.4) * abs(contrast) * edge
     image = image + rng.uniform(0, 0.5) * abs(contrast) * smooth_noise(size, min(size) / 2, rng)
-    return Painting(image.astype(np.float32), layout.labels, Look(invert=0.2, tint=0.3))
+    return painting(image, layout.labels, Look(invert=0.2, tint=0.3))
 
 
 def ghosts(size: Size, rng: np.random.Generator) -> Painting:
     """Sharp objects among out-of-focus ones of the same look, which stay background."""
-    radius = _radius(size, rng, 0.03, 0.2)
+    radius = scene_radius(size, rng, 0.03, 0.2)
     outline_of = random_outline if chance(rng, 0.5) else (lambda r: harmonic(r, 0.1))
     sharp, soft = (
         settle(
@@ -215,7 +218,7 @@ def ghosts(size: Size, rng: np.random.Generator) -> Painting:
                 Blob(*p, outline_of(rng), rng.uniform(1, 1.8), rng.uniform(0, np.pi))
                 for p in scatter(
                     size,
-                    _count(size, radius, 0.5, 80),
+                    tries(size, radius, 0.5, 80),
                     lambda: radius * rng.uniform(0.6, 1.4),
                     rng,
                     gap=1.0,
@@ -231,4 +234,4 @@ def ghosts(size: Size, rng: np.random.Generator) -> Painting:
     front = front * np.exp(per_object(sharp.labels, rng, 0, 0.3))
     image = front + rng.uniform(0.4, 1.2) * behind * (1 - 0.6 * (sharp.labels > 0))
     image = image + rng.uniform(0, 0.1) * fractal_noise(size, radius, rng)
-    return Painting(image.astype(np.float32), sharp.labels, Look(invert=0.4, tint=0.3, softest=1.2))
+    return painting(image, sharp.labels, Look(invert=0.4, tint=0.3, softest=1.2))

@@ -35,7 +35,7 @@ class Look:
     uneven: float = 0.4
     lines: float = 0.05
     blocks: float = 0.2
-    tint: float = 0.15
+    tint: float = 0.08
     low_range: float = 0.35
 
 
@@ -159,7 +159,9 @@ def record(image: Field, rng: np.random.Generator, look: Look) -> NDArray[np.uin
     """
     size = (image.shape[0], image.shape[1])
     colour = image.ndim == 3
-    if chance(rng, 0.85):
+    if chance(rng, 0.06):  # plainly out of focus
+        image = blur(image, min(size) * log_uniform(rng, 0.006, 0.02))
+    elif chance(rng, 0.85):
         image = blur(image, log_uniform(rng, look.sharpest, look.softest))
     if not colour:
         image = stretch(image, 0, 1)

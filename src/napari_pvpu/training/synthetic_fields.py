@@ -188,7 +188,7 @@ def texture(
     scale
         Typical grain in pixels; drawn log-uniformly between 1.5 and a sixth of the field if None.
     family
-        One of `TEXTURES`; drawn if None.
+        One of `TEXTURES`; drawn if None, the irregular ones more often, as in nature.
 
     Returns
     -------
@@ -198,7 +198,7 @@ def texture(
     if scale is None:
         scale = log_uniform(rng, 1.5, max(3.0, min(size) / 6))
     if family is None:
-        family = str(rng.choice(TEXTURES))
+        family = str(rng.choice(TEXTURES, p=_NATURAL))
     if family == "fractal":
         field = fractal_noise(size, scale, rng, gain=rng.uniform(0.4, 0.9))
     elif family == "grain":
@@ -223,4 +223,7 @@ def texture(
     return standardise(field)
 
 
-TEXTURES = ("fractal", "grain", "streaks", "stripes", "ridges", "checker", "flakes", "spots")
+TEXTURES = ("fractal", "grain", "streaks", "ridges", "spots", "flakes", "stripes", "checker")
+"""Families of textures."""
+
+_NATURAL = (0.3, 0.22, 0.16, 0.12, 0.12, 0.04, 0.03, 0.01)

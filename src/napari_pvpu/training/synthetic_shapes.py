@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
-from scipy import ndimage
-from skimage import measure
 
-from napari_pvpu.training.synthetic_fields import chance, fractal_noise, log_uniform
+from napari_pvpu.training.synthetic_fields import chance, log_uniform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,9 +32,6 @@ _ORDERS = np.arange(1, 17)
 _WAVES = np.concatenate(
     [np.cos(_ORDERS[:, None] * _ANGLES), np.sin(_ORDERS[:, None] * _ANGLES)]
 ).astype(np.float32)
-
-MIN_AREA = 24
-"""Smallest area of a labelled object, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +93,18 @@ def superellipse(exponent: float) -> Field:
     """Outline between a circle (2) and a square (large exponents); a capsule when stretched."""
     power = np.abs(np.cos(_ANGLES)) ** exponent + np.abs(np.sin(_ANGLES)) ** exponent
     return np.asarray(power ** (-1 / exponent), dtype=np.float32)
+
+
+def capsule(aspect: float) -> Field:
+    """Outline that a stretch by `aspect` turns into a straight rod with half-round ends."""
+    cos, sin = np.abs(np.cos(_ANGLES)), np.abs(np.sin(_ANGLES))
+    along = aspect * cos  # in units of the half-width, which is 1
+    flat = 1 / np.maximum(sin, 1e-6)
+    shift = aspect - 1
+    square = along**2 + sin**2
+    root = np.sqrt(np.maximum((along * shift) ** 2 - square * (shift**2 - 1), 0))
+    cap = (along * shift + root) / square
+    return np.asarray(np.where(along * flat <= shift, flat, cap), dtype=np.float32)
 
 
 def bumps(rng: np.random.Generator, count: int, height: float, width: float) -> Field:
@@ -233,6 +240,7 @@ def scatter(
     *,
     gap: float = 1.0,
     clusters: int = 0,
+    big_first: bool = False,
 ) -> list[Disc]:
     """Throw circles that keep their distance.
 
@@ -250,6 +258,8 @@ def scatter(
         Smallest centre distance in units of the sum of the radii; below 1 circles overlap.
     clusters
         If positive, centres gather around that many random places.
+    big_first
+        Place the largest circles first, so that small ones fill the gaps.
 
     Returns
     -------
@@ -260,8 +270,8 @@ def scatter(
     number = 0
     hubs = rng.uniform(0, 1, (max(clusters, 1), 2)) * size
     spread = min(size) * rng.uniform(0.08, 0.25)
-    for _ in range(count):
-        r = radius()
+    radii = [radius() for _ in range(count)]
+    for r in sorted(radii, reverse=True) if big_first else radii:
         if clusters:
             centre = hubs[rng.integers(clusters)] + rng.normal(0, spread, 2)
         else:
@@ -275,123 +285,13 @@ def scatter(
     return [(r, c, radius) for r, c, radius in kept[:number].tolist()]
 
 
-def partition(
-    size: Size,
-    spacing: float,
-    rng: np.random.Generator,
-    *,
-    disorder: float = 0.8,
-    stretch: float = 1.0,
-    warp: Warp | None = None,
-) -> Layout:
-    """Voronoi-like cells (a power diagram of stretched seeds) that fill the scene.
-
-    `spacing` is the mean cell size in pixels, `disorder` 0 a grid to 1 chaos, `stretch` the cells'
-    aspect along one common direction.
-    """
-    pad = spacing
-    rows = np.arange(-pad, size[0] + pad, spacing)
-    cols = np.arange(-pad, size[1] + pad, spacing)
-    seeds = np.stack(np.meshgrid(rows, cols, indexing="ij"), axis=-1).reshape(-1, 2)
-    seeds[:, 1] += spacing * 0.5 * (np.round(seeds[:, 0] / spacing) % 2)
-    seeds = seeds + rng.uniform(-0.6, 0.6, seeds.shape) * disorder * spacing
-    angle = rng.uniform(0, np.pi)
-    blobs = [
-        Blob(
-            r,
-            c,
-            spacing * float(np.exp(0.15 * disorder * rng.standard_normal())),
-            circle(),
-            aspect=stretch,
-            angle=angle,
-        )
-        for r, c in seeds
-    ]
-    return settle(blobs, size, warp=warp, limit=2.5)
-
-
-def islands(size: Size, scale: float, cover: float, rng: np.random.Generator) -> Layout:
-    """Connected patches above a level of smooth noise that cover about `cover` of the scene."""
-    noise = fractal_noise(size, scale, rng, gain=rng.uniform(0.2, 0.6), octaves=3)
-    level = float(np.quantile(noise, 1 - cover))
-    labels, _ = ndimage.label(noise > level)
-    depth = np.clip((noise - level) / (float(noise.max()) - level + 1e-6), 0, 1)
-    return Layout(labels.astype(np.int32), (1 - depth).astype(np.float32))
-
-
-def strokes(
-    size: Size,
-    count: int,
-    width: Callable[[], float],
-    rng: np.random.Generator,
-    *,
-    wiggle: float = 0.5,
-    angle: float | None = None,
-    extent: float = 1.0,
-) -> Labels:
-    """Thin curved lines as labels 1..count; `wiggle` in radians over the scene's length."""
-    labels = np.zeros(size, dtype=np.int32)
-    length = max(size) * extent
-    steps = max(int(length), 8)
-    for label in range(1, count + 1):
-        heading = rng.uniform(0, 2 * np.pi) if angle is None else angle + rng.normal(0, 0.15)
-        turn = np.cumsum(rng.standard_normal(steps // 8 + 2))
-        turn = np.interp(np.arange(steps), 8 * np.arange(len(turn)), turn)
-        heading = heading + wiggle * turn * np.sqrt(8 / steps)
-        path = np.cumsum(np.stack([np.sin(heading), np.cos(heading)]), axis=1)
-        path += (rng.uniform(0, 1, 2) * size)[:, None] - path[:, steps // 2][:, None]
-        half = 0.5 * width()
-        taper = np.sqrt(np.sin(np.linspace(0.15, np.pi - 0.15, steps)))
-        _stamp(labels, path, half * taper, label)
-    return labels
-
-
-def _stamp(
-    labels: Labels, path: NDArray[np.float64], half: NDArray[np.float64], label: int
-) -> None:
-    """Stamp disks of half-width along a path of points one pixel apart."""
-    reach = int(np.ceil(half.max()))
-    offsets = np.arange(-reach, reach + 1)
-    down, across = (o.ravel() for o in np.meshgrid(offsets, offsets, indexing="ij"))
-    inside = np.hypot(down, across)[:, None] <= np.maximum(half, 0.5)
-    rows = np.round(path[0]).astype(int) + down[:, None]
-    cols = np.round(path[1]).astype(int) + across[:, None]
-    keep = inside & (rows >= 0) & (rows < labels.shape[0]) & (cols >= 0) & (cols < labels.shape[1])
-    labels[rows[keep], cols[keep]] = label
-
-
-def tidy(labels: Labels, min_area: int = MIN_AREA) -> Labels:
-    """Make every connected piece an object of its own, drop small ones, number them from 1."""
-    pieces = measure.label(labels, background=0, connectivity=2)
-    area = np.bincount(pieces.ravel())
-    keep = area >= min_area
-    keep[0] = False
-    table = np.zeros(len(area), dtype=np.int32)
-    table[keep] = np.arange(1, int(keep.sum()) + 1)
-    return np.asarray(table[pieces], dtype=np.int32)
-
-
-def edge_distance(labels: Labels) -> Field:
-    """Distance in pixels of every pixel to the nearest one of another label (0.5 at borders)."""
-    edge = np.zeros(labels.shape, dtype=bool)
-    vertical = labels[1:] != labels[:-1]
-    edge[1:] |= vertical
-    edge[:-1] |= vertical
-    horizontal = labels[:, 1:] != labels[:, :-1]
-    edge[:, 1:] |= horizontal
-    edge[:, :-1] |= horizontal
-    if not edge.any():
-        return np.full(labels.shape, float(max(labels.shape)), dtype=np.float32)
-    return np.asarray(ndimage.distance_transform_edt(~edge) + 0.5, dtype=np.float32)
-
-
 def nucleus_blob(rng: np.random.Generator, row: float, col: float, radius: float) -> Blob:
     """A nucleus or cell body: ellipse with gentle irregularities, seldom a bean."""
     return Blob(
         row,
         col,
         radius,
-        harmonic(rng, log_uniform(rng, 0.01, 0.1), last=6),
+        harmonic(rng, log_uniform(rng, 0.01, 0.12), last=7, decay=1.7),
         aspect=float(np.exp(abs(rng.normal(0, 0.3)))),
         angle=rng.uniform(0, np.pi),
         bend=rng.normal(0, 0.15) if chance(rng, 0.3) else 0.0,
