@@ -107,7 +107,7 @@ def played(*ious: float | None) -> PictureResult:
         for i, _ in enumerate(ious, start=1)
     )
     results = tuple(
-        ObjectResult(one, i, () if iou is None else (iou / 2, iou), (140.0, 31.4))
+        ObjectResult(one, i, () if iou is None else (iou / 2, iou), iou, (140.0, 31.4))
         for i, (one, iou) in enumerate(zip(objects, ious, strict=True), start=1)
     )
     labels = np.array([[0, 1, 1], [2, 2, 0]], np.uint16)
@@ -138,5 +138,6 @@ def test_saved_files_hold_labels_and_a_playable_session(tmp_path: Path) -> None:
     np.testing.assert_array_equal(labels, result.labels)
     session = json.loads((tmp_path / "pic.session.json").read_text("utf-8"))
     assert recordings.parse(session) == result.recording
-    assert [one["iou"] for one in session["objects"]] == [[0.45, 0.9], []]
+    assert [one["iou"] for one in session["objects"]] == [0.9, None]
+    assert [one["iou_after_each"] for one in session["objects"]] == [[0.45, 0.9], []]
     assert [one["label"] for one in session["objects"]] == [1, 2]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import numpy as np
 from qtpy.QtTest import QTest
 
 from napari_pvpu import samples
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from napari.viewer import Viewer
 
-    from napari_pvpu.demo.recording import DrawnPrompt, RecordedObject, Recording
+    from napari_pvpu.demo.recording import DrawnPrompt, Recording
     from napari_pvpu.napari_side.controller import Controller
     from napari_pvpu.session import Session
 
@@ -64,8 +65,7 @@ class Player:
         Raises
         ------
         SessionError
-            If the model cannot be loaded, a prompt is not answered in time, or an object comes
-            out empty.
+            If the model cannot be loaded or a prompt is not answered in time.
         WindowClosedError
             If the window is no longer there.
         """
@@ -80,7 +80,12 @@ class Player:
                     ious.append(iou(self._session.mask, sample.truth == one.truth))
             if number == len(recording.objects):
                 take_picture()
-            objects.append(self._accept(one, tuple(ious), tuple(milliseconds)))
+            label = self._accept()
+            accepted = None
+            if one.truth is not None:
+                mask = (self._session.labels == label) & (label > 0)
+                accepted = iou(mask, sample.truth == one.truth)
+            objects.append(ObjectResult(one, label, tuple(ious), accepted, tuple(milliseconds)))
         return PictureResult(
             recording, sample.truth_source, self._session.labels.copy(), tuple(objects)
         )
@@ -124,19 +129,18 @@ class Player:
             return lambda: clicks.add(prompt.position)
         if isinstance(prompt, Box):
             self._controller.tool = Tool.BOX
-            return lambda: strokes.add_rectangles([prompt.start, prompt.stop])
+            return lambda: strokes.add_rectangles(np.array([prompt.start, prompt.stop]))
         self._controller.tool = Tool.SCRIBBLE
-        return lambda: strokes.add_paths([prompt.path])
+        return lambda: strokes.add_paths(np.array(prompt.path))
 
-    def _accept(
-        self, one: RecordedObject, ious: tuple[float, ...], milliseconds: tuple[float, ...]
-    ) -> ObjectResult:
+    def _accept(self) -> int:
+        """Accept the current object; return its label, 0 if nothing of it was left to accept."""
         label = self._controller.accept()
         if label is None:
-            raise SessionError(f"{one.name} came out empty; its prompts no longer fit the picture")
+            self._controller.reset()
         self._wait()
         self._rest(self._pause)
-        return ObjectResult(one, label, ious, milliseconds)
+        return label or 0
 
     def _wait(self) -> None:
         if not self._controller.wait(PATIENCE):

@@ -33,9 +33,12 @@ class ObjectResult:
     recorded : RecordedObject
         What was asked for.
     label : int
-        Its number in the label image.
+        Its number in the label image; 0 if it came out empty.
     ious : tuple of float
         IoU with the truth after each prompt; empty if the truth is unknown.
+    iou : float or None
+        IoU of what was accepted, which leaves pixels of objects accepted before to those; None
+        if the truth is unknown.
     milliseconds : tuple of float
         For each prompt, from adding it to its layer until the mask was in the viewer.
     """
@@ -43,12 +46,8 @@ class ObjectResult:
     recorded: RecordedObject
     label: int
     ious: tuple[float, ...]
+    iou: float | None
     milliseconds: tuple[float, ...]
-
-    @property
-    def iou(self) -> float | None:
-        """IoU of the accepted mask, None if the truth is unknown."""
-        return self.ious[-1] if self.ious else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,8 @@ def save(result: PictureResult, folder: Path) -> None:
     for values, one in zip(session["objects"], result.objects, strict=True):
         values["label"] = one.label
         values["milliseconds"] = [round(value, 1) for value in one.milliseconds]
-        values["iou"] = [round(value, 4) for value in one.ious]
+        values["iou"] = None if one.iou is None else round(one.iou, 4)
+        values["iou_after_each"] = [round(value, 4) for value in one.ious]
     (folder / f"{name}.session.json").write_text(json.dumps(session, indent=1) + "\n", "utf-8")
 
 
