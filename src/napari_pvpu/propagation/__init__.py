@@ -1,0 +1,5 @@
+"""Value propagation at work: what the user fixed spreads to what looks alike."""
+
+from napari_pvpu.propagation.settings import PropagationSettings
+
+__all__ = ["PropagationSettings"]
