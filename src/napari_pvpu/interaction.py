@@ -28,6 +28,7 @@ from napari_pvpu.views import Edges, View, ViewPolicy, first_views, next_view
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
+    from napari_pvpu.propagation import PropagationSettings
     from napari_pvpu.source import ImageSource
 
 __all__ = [
@@ -76,7 +77,7 @@ class Predictor(Protocol):
         """Model pixels per side of a view."""
 
     @property
-    def propagation(self) -> Any:
+    def propagation(self) -> PropagationSettings:
         """Settings handed to `decode` when EM value propagation is on."""
 
     def cached(self, key: Hashable) -> Any | None:
@@ -90,7 +91,7 @@ class Predictor(Protocol):
         features: Any,
         prompts: Sequence[Prompt],
         previous: Floats | None,
-        propagation: Any | None,
+        propagation: PropagationSettings | None,
     ) -> RawPrediction:
         """Answer prompts in view coordinates, given the previous probability (S, S)."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from napari_pvpu.propagation import PropagationSettings
 from napari_pvpu.session import Session
 from napari_pvpu.source import ImageSource
 
@@ -34,6 +35,8 @@ class Segmenter:
         ``"cuda:1"`` or ``"mps"``.
     cache_views : int
         Views whose features are kept in memory, about 1 MB each, shared by all sessions.
+    propagation : PropagationSettings, optional
+        How EM value propagation works where a session's switch is on.
 
     Raises
     ------
@@ -54,13 +57,18 @@ class Segmenter:
     """
 
     def __init__(
-        self, model: str | Path = "pvpu-nano", device: str = "auto", *, cache_views: int = 64
+        self,
+        model: str | Path = "pvpu-nano",
+        device: str = "auto",
+        *,
+        cache_views: int = 64,
+        propagation: PropagationSettings | None = None,
     ) -> None:
         # torch takes seconds to import; until here nobody needed it.
         from napari_pvpu.features.encoder import ViewEncoder
 
         self._encoder = ViewEncoder(model, device, cache_views)
-        self._propagation: Any = None
+        self._propagation = propagation or PropagationSettings()
 
     def open(
         self,
@@ -104,17 +112,9 @@ class Segmenter:
         return self._encoder.view_size
 
     @property
-    def propagation(self) -> Any:
-        """Settings of EM value propagation; used where a session's switch is on."""
-        if self._propagation is None:
-            from napari_pvpu.propagation.within_view import PropagationSettings
-
-            self._propagation = PropagationSettings()
+    def propagation(self) -> PropagationSettings:
+        """Settings of EM value propagation, for sessions whose switch is on."""
         return self._propagation
-
-    @propagation.setter
-    def propagation(self, settings: Any) -> None:
-        self._propagation = settings
 
     def cached(self, key: Hashable) -> Any | None:
         """Return the features kept under a key, or None."""
@@ -132,7 +132,7 @@ class Segmenter:
         features: Any,
         prompts: Sequence[Prompt],
         previous: Floats | None = None,
-        propagation: Any | None = None,
+        propagation: PropagationSettings | None = None,
     ) -> RawPrediction:
         """Answer prompts, in view coordinates, on a view's features.
 

@@ -15,6 +15,7 @@ from napari_pvpu.features.devices import choose_device
 from napari_pvpu.features.prompt_tensors import prompt_batch
 from napari_pvpu.interaction import RawPrediction
 from napari_pvpu.networks.weights import load_model
+from napari_pvpu.propagation.within_view import ValuePropagation
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from napari_pvpu.networks.models import Features
     from napari_pvpu.prompts import Prompt
-    from napari_pvpu.propagation.within_view import PropagationSettings
+    from napari_pvpu.propagation import PropagationSettings
 
 __all__ = ["ViewEncoder"]
 
@@ -143,8 +144,6 @@ class ViewEncoder:
             decode_ms = _ms_since(start)
             propagated, em_ms = None, 0.0
             if propagation is not None:
-                from napari_pvpu.propagation.within_view import ValuePropagation
-
                 start = time.perf_counter()
                 propagated = _to_numpy(ValuePropagation(propagation)(decoded, batch))
                 em_ms = _ms_since(start)
