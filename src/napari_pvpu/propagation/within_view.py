@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
@@ -10,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from napari_pvpu.networks.mixture import Tokens, Units, responsibilities
+from napari_pvpu.networks.mixture import Tokens, Units, infer_values
 from napari_pvpu.networks.probabilistic_attention import value_propagation
 from napari_pvpu.networks.reference_map import (
     DEFINITE_BACKGROUND,
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from napari_pvpu.networks.prompt_encoding import PromptBatch
 
 __all__ = ["PropagationSettings", "ValuePropagation", "fixed_tokens", "propagate"]
+
+_CHUNK = 128
+"""Rows of the attention map at a time: half a megabyte, which stays in the processor's cache."""
 
 
 class _Decoded(Protocol):
@@ -118,7 +122,8 @@ def propagate(
         seen = _gather_fixed(keys, fixed, log_prior)
         moved = value_propagation(units, seen, settings.iterations, settings.theta_mu).values
         # One attention map serves the values before and after: only their difference counts.
-        change = responsibilities(units, Tokens(keys, log_prior=log_prior)) @ (moved - units.values)
+        difference = replace(units, values=moved - units.values)
+        change = infer_values(difference, Tokens(keys, log_prior=log_prior), chunk=_CHUNK)
         change = change.transpose(1, 2).reshape(values.shape) * settings.fixed_value
         change = F.interpolate(change, logits.shape[-2:], mode="bilinear", align_corners=False)
         return logits + settings.blend * change
