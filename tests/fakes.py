@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_pvpu.interaction import RawPrediction
 from napari_pvpu.prompts import Box, Click, Prompt, Scribble
+from napari_pvpu.records import RawPrediction
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from napari_pvpu.interaction import RawPrediction
     from napari_pvpu.prompts import Prompt
+    from napari_pvpu.records import RawPrediction
 
     Floats = npt.NDArray[np.float32]
 

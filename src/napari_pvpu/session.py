@@ -15,75 +15,25 @@ import numpy.typing as npt
 
 from napari_pvpu.errors import PromptError, SessionError
 from napari_pvpu.history import History, LabelDelta
-from napari_pvpu.interaction import (
-    Interaction,
-    ObjectState,
-    Prediction,
-    Predictor,
-    Request,
-    Timing,
-    draw_state,
-)
-from napari_pvpu.masks import Drawing, MaskRules
-from napari_pvpu.prompts import Box, Click, PriorMask, Prompt, Scribble
-from napari_pvpu.views import View, ViewPolicy
+from napari_pvpu.interaction import Interaction, draw_state
+from napari_pvpu.masks import MaskRules
+from napari_pvpu.prompts import Box, Click, PriorMask, Scribble
+from napari_pvpu.records import ChangedRegion, ObjectRecord, Request, Timing
+from napari_pvpu.views import ViewPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from napari_pvpu.interaction import Predictor
+    from napari_pvpu.masks import Drawing
+    from napari_pvpu.prompts import Prompt
+    from napari_pvpu.records import ObjectState, Prediction
     from napari_pvpu.source import ImageSource
+    from napari_pvpu.views import View
 
 __all__ = ["ChangedRegion", "ObjectRecord", "Session"]
 
 MOST_OBJECTS = np.iinfo(np.uint16).max
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ChangedRegion:
-    """The part of the image in which something changed, with what is there now.
-
-    Attributes
-    ----------
-    row, col : int
-        First data pixel.
-    mask : array, (h, w), bool
-        The current object.
-    probability : array, (h, w), float32
-        Of the current object, 0 to 1.
-    labels : array, (h, w), uint16, or None
-        Accepted objects, if those changed.
-    """
-
-    row: int
-    col: int
-    mask: npt.NDArray[np.bool_]
-    probability: npt.NDArray[np.float32]
-    labels: npt.NDArray[np.uint16] | None = None
-
-    @property
-    def slices(self) -> tuple[slice, slice]:
-        """Where the region lies in the image."""
-        height, width = self.mask.shape
-        return (slice(self.row, self.row + height), slice(self.col, self.col + width))
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectRecord:
-    """An accepted object.
-
-    Attributes
-    ----------
-    prompts : tuple of Prompt
-        What made it.
-    score : float
-        Intersection over union that the network expected.
-    box : (row0, col0, row1, col1)
-        Its data pixels, the last two exclusive.
-    """
-
-    prompts: tuple[Prompt, ...]
-    score: float
-    box: tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,9 +13,9 @@ import torch
 
 from napari_pvpu.features.devices import choose_device
 from napari_pvpu.features.prompt_tensors import prompt_batch
-from napari_pvpu.interaction import RawPrediction
 from napari_pvpu.networks.weights import load_model
 from napari_pvpu.propagation.within_view import ValuePropagation
+from napari_pvpu.records import RawPrediction
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence

@@ -1,0 +1,213 @@
+"""Plain records that sessions, interactions and predictors hand to each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_pvpu.prompts import PriorMask
+
+if TYPE_CHECKING:
+    from napari_pvpu.masks import Drawing
+    from napari_pvpu.prompts import Prompt
+    from napari_pvpu.views import View
+
+__all__ = [
+    "ChangedRegion",
+    "ObjectRecord",
+    "ObjectState",
+    "Prediction",
+    "RawPrediction",
+    "Request",
+    "Timing",
+]
+
+Floats = npt.NDArray[np.float32]
+Halves = npt.NDArray[np.float16]
+
+
+@dataclass(frozen=True, slots=True)
+class RawPrediction:
+    """What the network says to one set of prompts in one view.
+
+    Attributes
+    ----------
+    logits : array, (S, S), float32
+        Of the object.
+    propagated : array, (S, S), float32, or None
+        The same after EM value propagation, if that was asked for.
+    score : float
+        Intersection over union that the network expects of its mask, 0 to 1.
+    decode_ms, em_ms : float
+        Milliseconds spent in the network's light part and in EM.
+    """
+
+    logits: Floats
+    propagated: Floats | None
+    score: float
+    decode_ms: float
+    em_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Milliseconds that an interaction took.
+
+    Attributes
+    ----------
+    encode_ms, decode_ms, em_ms, total_ms : float
+        In the image encoder (0 when the views were known), in the light part of the network, in
+        EM value propagation, and all in all with reading and drawing.
+    views : int
+        Views looked through.
+    """
+
+    encode_ms: float = 0.0
+    decode_ms: float = 0.0
+    em_ms: float = 0.0
+    total_ms: float = 0.0
+    views: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ObjectState:
+    """What is known of the current object after an interaction.
+
+    Attributes
+    ----------
+    prompts : tuple of Prompt
+        All of the object.
+    view : View
+        The view that answered.
+    previous : array, (S, S), float16, or None
+        The probability that was fed to the network there.
+    logits, propagated : array, (S, S), float16
+        The answer without and, once asked for, with EM value propagation.
+    score : float
+        Expected intersection over union.
+    """
+
+    prompts: tuple[Prompt, ...]
+    view: View
+    previous: Halves | None
+    logits: Halves
+    propagated: Halves | None
+    score: float
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        arrays = (self.previous, self.logits, self.propagated)
+        masks = [p.mask for p in self.prompts if isinstance(p, PriorMask)]
+        return 256 + sum(array.nbytes for array in (*arrays, *masks) if array is not None)
+
+    def shown(self, value_propagation: bool) -> Halves:
+        """Return the logits that the user sees with the EM switch on or off."""
+        if value_propagation and self.propagated is not None:
+            return self.propagated
+        return self.logits
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Request:
+    """All that an interaction depends on, besides image and network.
+
+    Attributes
+    ----------
+    generation : int
+        Number by which the session tells whether the answer is still wanted.
+    prompts : tuple of Prompt
+        All of the object.
+    base : ObjectState or None
+        What was known before.
+    value_propagation : bool
+        The EM switch.
+    threshold : float
+        Probability above which a pixel belongs to the object.
+    object_length, canvas_extent : float or None
+        Hints for the first view, see `first_views`.
+    view : View or None
+        Look through this view and no other.
+    """
+
+    generation: int
+    prompts: tuple[Prompt, ...]
+    base: ObjectState | None
+    value_propagation: bool
+    threshold: float
+    object_length: float | None = None
+    canvas_extent: float | None = None
+    view: View | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """The answer to a request, to be committed by the session.
+
+    Attributes
+    ----------
+    request : Request
+        What was asked.
+    state : ObjectState or None
+        What is known now; None without prompts.
+    drawing : Drawing or None
+        The object in the image; None if no pixel belongs to it.
+    timing : Timing
+        What it took.
+    """
+
+    request: Request
+    state: ObjectState | None
+    drawing: Drawing | None
+    timing: Timing
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChangedRegion:
+    """The part of the image in which something changed, with what is there now.
+
+    Attributes
+    ----------
+    row, col : int
+        First data pixel.
+    mask : array, (h, w), bool
+        The current object.
+    probability : array, (h, w), float32
+        Of the current object, 0 to 1.
+    labels : array, (h, w), uint16, or None
+        Accepted objects, if those changed.
+    """
+
+    row: int
+    col: int
+    mask: npt.NDArray[np.bool_]
+    probability: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.uint16] | None = None
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Where the region lies in the image."""
+        height, width = self.mask.shape
+        return (slice(self.row, self.row + height), slice(self.col, self.col + width))
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRecord:
+    """An accepted object.
+
+    Attributes
+    ----------
+    prompts : tuple of Prompt
+        What made it.
+    score : float
+        Intersection over union that the network expected.
+    box : (row0, col0, row1, col1)
+        Its data pixels, the last two exclusive.
+    """
+
+    prompts: tuple[Prompt, ...]
+    score: float
+    box: tuple[int, int, int, int]
