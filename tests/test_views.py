@@ -146,7 +146,7 @@ def test_the_last_object_and_the_canvas_guide_the_first_guess():
         first_views(click, (9999, 9999), 128, **hints)[0].extent
         for hints in ({}, {"canvas_extent": 500}, {"canvas_extent": 500, "object_length": 29})
     )
-    assert far > 8 * near
+    assert far > 2 * near
     assert like_last == 64
 
 

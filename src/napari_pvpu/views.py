@@ -127,9 +127,12 @@ class ViewPolicy:
         Model pixels that prompts keep from the window's border.
     max_reviews : int
         New views that one interaction may take.
-    click_fills : tuple of float
-        Shares of the canvas, or of the image's shorter side, tried as the object's size when
-        nothing is known but a click, best guess first.
+    usual_length, canvas_share : float
+        When nothing is known but a click, the object's size is guessed as `usual_length` times
+        the root of the image's shorter side (people take images in which objects are neither a
+        few pixels nor the whole), or as this share of the canvas if that is less.
+    click_steps : tuple of float
+        Multiples of the guess that are tried, best first.
     good_score, good_fill : float, (float, float)
         A candidate view whose score and fill reach these is taken without trying others.
     spread : float
@@ -143,7 +146,9 @@ class ViewPolicy:
     grow: float = 2.0
     margin: float = 3.0
     max_reviews: int = 3
-    click_fills: tuple[float, ...] = (0.1, 0.2, 0.05, 0.4)
+    usual_length: float = 1.6
+    canvas_share: float = 0.12
+    click_steps: tuple[float, ...] = (1.0, 2.0, 0.5, 4.0)
     good_score: float = 0.85
     good_fill: tuple[float, float] = (0.25, 0.67)
     spread: float = 1.0
@@ -316,8 +321,10 @@ def _guess_lengths(
     policy: ViewPolicy,
 ) -> list[float]:
     """Sizes that an object may have, best guess first."""
-    shown = min(canvas_extent or math.inf, max(shape))
-    lengths = [share * shown for share in policy.click_fills]
+    guess = policy.usual_length * math.sqrt(min(shape))
+    if canvas_extent is not None:
+        guess = min(guess, policy.canvas_share * canvas_extent)
+    lengths = [step * guess for step in policy.click_steps]
     return [object_length, *lengths] if object_length else lengths
 
 
