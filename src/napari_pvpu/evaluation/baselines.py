@@ -139,8 +139,8 @@ def random_walker_mask(window: Window) -> NDArray[np.bool_]:
     """Grady's random walker (scikit-image, beta 130, conjugate gradients)."""
     from skimage.segmentation import random_walker
 
-    if (window.markers != 0).all():
-        return np.asarray(window.markers == OBJECT)
+    if (window.markers != 0).all() or np.ptp(window.image) == 0:
+        return watershed_mask(window)  # nothing to find out, or nothing but distances to go by
     with warnings.catch_warnings():
         # Asks for pyamg, and tells of probabilities a hair outside 0..1; both change nothing here.
         warnings.simplefilter("ignore", UserWarning)

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+from typer.testing import CliRunner
+
+from napari_pvpu.cli import app
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from napari_pvpu.networks.models import ModelConfig
+
+
+@pytest.fixture
+def squares(tmp_path: Path) -> Path:
+    """Two bright squares with their labels."""
+    root = tmp_path / "squares"
+    labels = np.zeros((64, 80), np.uint8)
+    labels[8:24, 10:30] = 1
+    labels[36:56, 40:60] = 2
+    for name, values in (("images", np.where(labels, 200, 40)), ("masks", labels)):
+        (root / name).mkdir(parents=True)
+        Image.fromarray(values.astype(np.uint8)).save(root / name / "a.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory, small_config: ModelConfig) -> Iterator[Path]:
+    """Weights of an untrained network: enough for everything but good masks.
+
+    One thread: a tiny network gains nothing from more, and loses much on a busy machine.
+    """
+    import torch
+
+    from napari_pvpu.networks.models import build_model
+    from napari_pvpu.networks.weights import save_weights
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    save_weights(build_model(small_config), path)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield path
+    torch.set_num_threads(threads)
+
+
+def run(*words: object, code: int = 0):
+    result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+    assert result.exit_code == code, result.output
+    return result
+
+
+def one_line(result) -> str:
+    """The only line on stderr."""
+    assert "Traceback" not in result.stderr
+    (line,) = result.stderr.splitlines()
+    return line
+
+
+def test_evaluate_a_baseline(squares: Path, tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "out.json"
+    words = ["--method", "watershed", "--max-interactions", 3, "--limit", 1, "--json", out]
+    result = run("evaluate", squares, *words)
+    written = json.loads(out.read_text())
+    assert written["n_objects"] == 1
+    assert written["iou_at"]["3"] > 0.9
+    assert written["iou_at"]["5"] is None
+    assert list(written["noc"]) == list(written["failures"]) == ["0.8", "0.85", "0.9"]
+    assert written["settings"]["method"] == "watershed"
+    assert result.stdout.startswith("| set | method | objects |")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--targets", "0.5", "0.75", "DATA"],
+        ["DATA", "--targets", "0.5", "0.75"],
+        ["--targets", "0.5", "--targets", "0.75", "DATA"],
+        ["--targets", "0.5", "0.75", "--limit", "1", "DATA"],
+        ["--targets=0.5", "DATA", "--targets", "0.75"],
+    ],
+    ids=["before", "after", "repeated", "an-option-between", "equals-sign"],
+)
+def test_several_targets(squares: Path, tmp_path: Path, words: list[str]) -> None:
+    words = [str(squares) if word == "DATA" else word for word in words]
+    out = tmp_path / "out.json"
+    run("evaluate", *words, "--method", "otsu", "--max-interactions", 1, "--json", out)
+    assert json.loads(out.read_text())["settings"]["targets"] == [0.5, 0.75]
+
+
+@pytest.mark.parametrize("kind", ["click", "box", "scribble", "mixed"])
+def test_evaluate_our_engine_with_all_kinds(
+    squares: Path, tmp_path: Path, weights: Path, kind: str
+) -> None:
+    out = tmp_path / "out.json"
+    words = ["--model", weights, "--prompts", kind, "--max-interactions", 3, "--device", "cpu"]
+    run("evaluate", squares, *words, "--json", out)
+    written = json.loads(out.read_text())
+    assert written["n_objects"] == 2
+    assert written["settings"]["prompts"] == kind
+    assert written["ms_encode"]["median"] > 0
+    first = {result["kinds"][0] for result in written["objects"]}
+    assert kind == "mixed" or first == {kind}
+
+
+def test_evaluation_is_repeatable(squares: Path, tmp_path: Path, weights: Path) -> None:
+    curves = []
+    for name in ("one.json", "two.json"):
+        words = ["--model", weights, "--prompts", "mixed", "--max-interactions", 3, "--seed", 5]
+        run("evaluate", squares, *words, "--json", tmp_path / name)
+        curves.append(json.loads((tmp_path / name).read_text())["objects"])
+    assert curves[0] == curves[1]
+
+
+def test_evaluate_all_and_report(squares: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = ["--method", "otsu", "--method", "flood", "--max-interactions", 1]
+    shown = run("evaluate-all", squares.parent, "--out", out, *words).stdout
+    assert shown.startswith("| IoU@1 | otsu | flood |")
+    assert (out / "report.md").read_text() == shown
+    again = run("report", out, "--at", 1).stdout
+    assert again.startswith("| IoU@1 | flood | otsu |")
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".png"])
+def test_segment_writes_a_label_image(
+    squares: Path, tmp_path: Path, weights: Path, suffix: str
+) -> None:
+    out = tmp_path / "deep" / f"labels{suffix}"
+    prompts = ["--click", "45,50", "--negative-click", "16,20", "--box", "36,40,55,59"]
+    prompts += ["--scribble", "40,44 50,55", "--negative-scribble", "5,5 5,20"]
+    words = ["--model", weights, "--device", "cpu", "--out", out]
+    result = run("segment", squares / "images" / "a.png", *prompts, *words)
+    labels = tifffile.imread(out) if suffix == ".tif" else np.asarray(Image.open(out))
+    assert labels.shape == (64, 80)
+    assert labels.dtype == np.uint16
+    assert set(np.unique(labels)) == {0, 1}
+    assert labels[45, 50] == 1
+    assert labels[16, 20] == 0
+    assert f"{(labels == 1).sum()} pixels" in result.stdout
+
+
+def test_models_as_json() -> None:
+    rows = json.loads(run("models", "--json").stdout)
+    (nano,) = [row for row in rows if row["name"] == "pvpu-nano"]
+    assert 2e6 < nano["parameters"] < 6e6
+    assert 0 < nano["interactive_parameters"] < nano["parameters"]
+    assert (nano["weights"] is None) == (nano["weights_mb"] is None)
+
+
+def test_models_as_text() -> None:
+    assert run("models").stdout.startswith("pvpu-nano ")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["evaluate", "NOWHERE"], "is not a folder"),
+        (["evaluate", "DATA", "--method", "magic"], "unknown method 'magic'"),
+        (["evaluate", "DATA", "--model", "pvpu-none"], "pvpu-none"),
+        (["evaluate", "DATA", "--targets", "1.5"], "targets are (1.5,)"),
+        (["evaluate", "DATA", "--min-area", "100000"], "no object of 100000 or more pixels"),
+        (["evaluate-all", "NOWHERE", "--out", "OUT"], "no set below"),
+        (["report", "NOWHERE.json"], "cannot be read"),
+        (["segment", "IMAGE", "--out", "OUT.tif"], "no prompt was given"),
+        (["segment", "IMAGE", "--out", "OUT.tif", "--click", "3"], "'3' is not 2 numbers"),
+        (["segment", "IMAGE", "--out", "OUT.tif", "--click", "nan,3"], "finite"),
+        (["segment", "IMAGE", "--out", "OUT.tif", "--box", "1,2,1,9"], "no area"),
+        (["segment", "IMAGE", "--out", "OUT.tif", "--scribble", "1,2"], "two points"),
+        (["segment", "IMAGE", "--out", "OUT.jpg", "--click", "3,4"], "use a name in .tif or .png"),
+        (["segment", "NOWHERE", "--out", "OUT.tif", "--click", "3,4"], "cannot be read"),
+        (["segment", "IMAGE", "--out", "OUT.tif", "--click", "-9,4"], "outside the image"),
+        (["train", "OUT", "--model", "pvpu-none"], "pvpu-none"),
+        (["train", "OUT", "--synthetic", "0"], "nothing to train on"),
+    ],
+)
+def test_errors_are_one_line(
+    squares: Path, tmp_path: Path, weights: Path, words: list[str], message: str
+) -> None:
+    places = {
+        "DATA": squares,
+        "IMAGE": squares / "images" / "a.png",
+        "NOWHERE": tmp_path / "nowhere",
+        "NOWHERE.json": tmp_path / "nowhere.json",
+        "OUT": tmp_path / "out",
+        "OUT.tif": tmp_path / "out.tif",
+        "OUT.jpg": tmp_path / "out.jpg",
+    }
+    more = ["--model", weights] if "--click" in words else []
+    result = run(*[places.get(word, word) for word in words], *more, code=2)
+    line = one_line(result)
+    assert line.startswith("napari-pvpu: ")
+    assert message in line
+
+
+def test_damaged_weights_are_one_line(squares: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "x.safetensors"
+    damaged.write_bytes(b"not weights")
+    assert "x.safetensors" in one_line(run("evaluate", squares, "--model", damaged, code=2))
+
+
+def test_nothing_is_written_after_an_error(squares: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    run("evaluate", squares, "--method", "magic", "--json", out, code=2)
+    assert not out.exists()
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from typer.testing import CliRunner; from napari_pvpu.cli import app;"
+        "assert CliRunner().invoke(app, ['--help']).exit_code == 0;"
+        "print(sorted({'torch', 'napari', 'skimage', 'scipy'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
