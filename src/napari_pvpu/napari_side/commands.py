@@ -1,0 +1,70 @@
+"""What napari's command palette and menus call: one function for each action.
+
+napari hands over the viewer because the parameter is annotated with it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_pvpu.napari_side import attach
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+__all__ = [
+    "accept",
+    "redo",
+    "reset",
+    "toggle_polarity",
+    "toggle_value_propagation",
+    "undo",
+    "use_boxes",
+    "use_clicks",
+    "use_scribbles",
+]
+
+
+def accept(viewer: Viewer) -> None:
+    """Keep the current object and begin the next."""
+    attach(viewer).accept()
+
+
+def undo(viewer: Viewer) -> None:
+    """Take back the last prompt, acceptance or reset."""
+    attach(viewer).undo()
+
+
+def redo(viewer: Viewer) -> None:
+    """Make the step last undone again."""
+    attach(viewer).redo()
+
+
+def reset(viewer: Viewer) -> None:
+    """Drop the current object with all its prompts."""
+    attach(viewer).reset()
+
+
+def toggle_polarity(viewer: Viewer) -> None:
+    """Turn the polarity of the next prompt round."""
+    attach(viewer).toggle_polarity()
+
+
+def toggle_value_propagation(viewer: Viewer) -> None:
+    """Turn the EM switch."""
+    attach(viewer).toggle_value_propagation()
+
+
+def use_clicks(viewer: Viewer) -> None:
+    """Take up the click tool."""
+    attach(viewer).use_clicks()
+
+
+def use_boxes(viewer: Viewer) -> None:
+    """Take up the box tool."""
+    attach(viewer).use_boxes()
+
+
+def use_scribbles(viewer: Viewer) -> None:
+    """Take up the scribble tool."""
+    attach(viewer).use_scribbles()

@@ -1,0 +1,58 @@
+"""What to tell the user: the next step, and what the last one took."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_pvpu.napari_side.controller import Tool
+
+if TYPE_CHECKING:
+    from napari_pvpu.napari_side.controller import Controller
+
+__all__ = ["measured", "next_step"]
+
+FIRST_STEPS = {
+    Tool.CLICK: "Click on an object.",
+    Tool.BOX: "Drag a box around an object.",
+    Tool.SCRIBBLE: "Draw a line along an object, with the button held down.",
+}
+CORRECTION = (
+    "Something missing? Mark it. Too much? Mark it with Shift held. Enter keeps the object."
+)
+
+
+def next_step(controller: Controller) -> str:
+    """Say in a sentence or two what to do now, as to somebody who is here for the first time."""
+    if not controller.images:
+        return "Open an image: File > Open, or drop a file onto the window."
+    if controller.trouble is not None:
+        text = str(controller.trouble)
+        return f"{text[:1].upper()}{text[1:]}."
+    if controller.paused:
+        return "A working layer was removed. Choose a tool to go on."
+    workspace, tool = controller.workspace, controller.tool
+    if workspace is None:
+        return "Choose an image."
+    if controller.loading:
+        return "Getting the model ready, a few seconds at first. You can draw already."
+    if tool is None:
+        return "Choose a tool to draw with."
+    if workspace.has_object:
+        return CORRECTION
+    if not controller.positive:
+        return "Marks now say what is not part of an object. To begin one, switch to positive."
+    count = workspace.object_count
+    kept = f"{count} object{'s' if count > 1 else ''} kept. " if count else ""
+    return kept + FIRST_STEPS[tool]
+
+
+def measured(controller: Controller) -> str:
+    """Return the device and what the last interaction took, for instance "cpu · answer 12 ms"."""
+    workspace = controller.workspace
+    parts = [controller.device]
+    timing = workspace.timing if workspace is not None else None
+    if timing is not None and timing.decode_ms > 0:
+        if timing.encode_ms > 0:
+            parts.append(f"view {timing.encode_ms:.0f} ms")
+        parts.append(f"answer {timing.decode_ms + timing.em_ms:.0f} ms")
+    return " · ".join(parts)

@@ -1,0 +1,169 @@
+"""One prompt as one row of a layer, in both directions, and how the rows look."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from napari.layers import Points, Shapes
+
+from napari_pvpu.errors import PromptError
+from napari_pvpu.napari_side.geometry import convert, placement
+from napari_pvpu.prompts import Box, Click, Prompt, Scribble
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari.layers import Layer
+
+__all__ = [
+    "COLORS",
+    "NEGATIVE",
+    "POSITIVE",
+    "UNORDERED",
+    "PromptLayer",
+    "dress",
+    "make_layers",
+    "opposite",
+    "prompt_of_row",
+    "rows_of",
+    "set_defaults",
+    "set_sizes",
+    "write_rows",
+]
+
+PromptLayer: TypeAlias = Points | Shapes
+
+POSITIVE, NEGATIVE = "positive", "negative"
+COLORS = {POSITIVE: "#2d8cff", NEGATIVE: "#ff8c1a"}
+"""Blue and orange: told apart with every kind of colour vision, and on grey."""
+
+SYMBOLS = {POSITIVE: "disc", NEGATIVE: "x"}
+
+MARKER_PIXELS, LINE_PIXELS = 15, 3
+"""Size of a click and thickness of a line on the screen."""
+
+UNORDERED = -1
+"""`order` of a row that is being drawn, or has been drawn and not been seen yet."""
+
+
+def make_layers(image: Layer) -> tuple[Points, Shapes]:
+    """Return empty layers for clicks and for strokes that lie where the image lies."""
+    clicks = Points(
+        ndim=2, name="Clicks", border_color="white", border_width=0.1, **placement(image),
+    )  # fmt: skip
+    strokes = Shapes(ndim=2, name="Boxes and scribbles", opacity=0.9, **placement(image))
+    for layer in (clicks, strokes):
+        layer.features = {"polarity": np.array([], object), "order": np.array([], int)}
+    return clicks, strokes
+
+
+def rows_of(layer: PromptLayer) -> list[tuple[str, int]]:
+    """Return (polarity, order) of each row.
+
+    The table can be longer than the data for a moment: napari forgets to shorten it when a
+    stroke is given up half-way.
+    """
+    table = layer.features.iloc[: len(layer.data)]
+    polarity = (NEGATIVE if value == NEGATIVE else POSITIVE for value in table["polarity"])
+    return list(zip(polarity, (int(order) for order in table["order"]), strict=True))
+
+
+def opposite(polarity: str) -> str:
+    """Return the other polarity."""
+    return NEGATIVE if polarity == POSITIVE else POSITIVE
+
+
+def prompt_of_row(layer: PromptLayer, index: int, polarity: str, image: Layer) -> Prompt:
+    """Read a row as a prompt in pixels of the image.
+
+    Points are clicks, lines and paths are scribbles, anything else is the box around it.
+
+    Raises
+    ------
+    PromptError
+        If it has no area, is a single point, or lies wholly outside the image.
+    """
+    points = convert(layer.data[index], layer, image)
+    positive = polarity == POSITIVE
+    if isinstance(layer, Points):
+        prompt: Prompt = Click(tuple(points[0]), positive)
+    elif layer.shape_type[index] in ("line", "path"):
+        moved = np.any(np.diff(points, axis=0) != 0, axis=1)
+        prompt = Scribble(points[np.concatenate([[True], moved])], positive)
+    else:
+        prompt = Box(tuple(points.min(axis=0)), tuple(points.max(axis=0)), positive)
+    row0, col0, row1, col1 = prompt.bounds
+    first, last = image.extent.data
+    if (np.less((row1, col1), first - 0.5) | np.greater((row0, col0), last + 0.5)).any():
+        raise PromptError(
+            f"that {type(prompt).__name__.lower()} lies outside the image and was removed; "
+            "draw inside the image"
+        )
+    return prompt
+
+
+def write_rows(layer: PromptLayer, prompts: Sequence[Click | Scribble | Box], image: Layer) -> None:
+    """Make these prompts the layer's only rows; all of them must fit the layer's kind."""
+    layer.selected_data = set()
+    if len(layer.data):
+        layer.data = []
+    if not prompts:
+        return
+    if isinstance(layer, Points):
+        layer.add(convert([prompt.bounds[:2] for prompt in prompts], image, layer))
+    else:
+        layer.add([_shape_of(prompt, image, layer) for prompt in prompts])
+    layer.selected_data = set()
+
+
+def dress(layer: PromptLayer, polarity: Sequence[str], orders: Sequence[int]) -> None:
+    """Set the features of all rows, and the colours and symbols that go with them."""
+    layer.features = {"polarity": np.array(polarity, object), "order": np.array(orders, int)}
+    if not len(polarity):
+        return
+    colors = [COLORS[value] for value in polarity]
+    if isinstance(layer, Points):
+        layer.face_color = colors
+        layer.symbol = [SYMBOLS[value] for value in polarity]
+    else:
+        layer.edge_color = colors
+        layer.face_color = ["transparent"] * len(colors)
+
+
+def set_sizes(layer: PromptLayer, pixel: float) -> None:
+    """Give all rows the same size on the screen, on which a pixel is `pixel` data pixels wide.
+
+    napari has limits for the size on the screen, but draws no clean border at the limit.
+    """
+    with layer.block_update_properties():
+        if isinstance(layer, Points):
+            layer.current_size = MARKER_PIXELS * pixel
+            if len(layer.data):
+                layer.size = MARKER_PIXELS * pixel
+        else:
+            layer.current_edge_width = LINE_PIXELS * pixel
+            if layer.nshapes:
+                layer.edge_width = [LINE_PIXELS * pixel] * layer.nshapes
+
+
+def set_defaults(layer: PromptLayer, polarity: str) -> None:
+    """Make the next row one of this polarity; rows that exist stay as they are."""
+    with layer.block_update_properties():
+        layer.feature_defaults = {
+            "polarity": np.array([polarity], object), "order": np.array([UNORDERED])
+        }  # fmt: skip
+        if isinstance(layer, Points):
+            layer.current_face_color = COLORS[polarity]
+            layer.current_symbol = SYMBOLS[polarity]
+        else:
+            layer.current_face_color = "transparent"
+            layer.current_edge_color = COLORS[polarity]
+
+
+def _shape_of(prompt: Any, image: Layer, layer: Layer) -> tuple[Any, str]:
+    if isinstance(prompt, Scribble):
+        return convert(prompt.path, image, layer), "path"
+    (top, left), (bottom, right) = prompt.start, prompt.stop
+    corners = [(top, left), (top, right), (bottom, right), (bottom, left)]
+    return convert(corners, image, layer), "rectangle"

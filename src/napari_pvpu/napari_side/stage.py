@@ -1,0 +1,266 @@
+"""Which image of a viewer is worked on, from the beginning to the end of it."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Image
+from napari.utils.notifications import show_warning
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_pvpu.errors import ImageError
+from napari_pvpu.napari_side.engine import Engine, trouble_with
+from napari_pvpu.napari_side.preferences import preferred
+from napari_pvpu.napari_side.worker import Worker
+from napari_pvpu.napari_side.workspace import Workspace
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+__all__ = ["Stage"]
+
+
+class Stage(QObject):
+    """Follows the layers of one viewer and keeps a workspace for each image worked on.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Kept weakly: nothing in here ever keeps a viewer alive.
+    """
+
+    changed = Signal()
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = weakref.ref(viewer)
+        self._worker = Worker()
+        self._worker.busy_changed.connect(self.changed)
+        self._engine = Engine(*preferred())
+        self._workspaces: dict[Image, Workspace] = {}
+        self._workspace: Workspace | None = None
+        self._open = self._arranging = self._settling = self._paused = False
+        self._told: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the layers of the viewer are being followed."""
+        return self._open
+
+    def open(self) -> None:
+        """Start to work in the viewer, or go on after `close`."""
+        viewer = self._viewer()
+        if self._open or viewer is None:
+            return
+        self._open, self._paused = True, False
+        viewer.layers.events.inserted.connect(self._on_layers)
+        viewer.layers.events.removed.connect(self._on_removed)
+        viewer.layers.events.renamed.connect(self._on_changed)
+        viewer.layers.selection.events.active.connect(self._on_changed)
+        viewer.dims.events.ndisplay.connect(self._settle)
+        self._settle()
+
+    def close(self) -> None:
+        """Stop: no thread, no callback and no working layer is left behind.
+
+        Accepted objects stay in their layers; sessions are kept, so that `open` goes on where
+        this left off.
+        """
+        if not self._open:
+            return
+        self._open = False
+        viewer = self._viewer()
+        if viewer is not None:
+            viewer.layers.events.inserted.disconnect(self._on_layers)
+            viewer.layers.events.removed.disconnect(self._on_removed)
+            viewer.layers.events.renamed.disconnect(self._on_changed)
+            viewer.layers.selection.events.active.disconnect(self._on_changed)
+            viewer.dims.events.ndisplay.disconnect(self._settle)
+        self._activate(None)
+        self._worker.stop()
+        self.changed.emit()
+
+    # What there is
+
+    @property
+    def viewer(self) -> Viewer | None:
+        """The viewer, None when it is gone."""
+        return self._viewer()
+
+    @property
+    def images(self) -> list[Image]:
+        """Image layers of the viewer, from the bottom up."""
+        viewer = self._viewer()
+        layers = viewer.layers if viewer is not None else ()
+        return [layer for layer in layers if isinstance(layer, Image)]
+
+    @property
+    def image(self) -> Image | None:
+        """The image layer at work; set it to work on another."""
+        return self._workspace.image if self._workspace is not None else None
+
+    @image.setter
+    def image(self, image: Image) -> None:
+        image = getattr(image, "__wrapped__", image)  # napari hands plugins proxies
+        trouble = trouble_with(image) or self._trouble_with_display()
+        if trouble is None:
+            self._paused = False
+            self._activate(image)
+        else:
+            show_warning(str(trouble))
+        self.changed.emit()
+
+    @property
+    def workspace(self) -> Workspace | None:
+        """What belongs to the image at work."""
+        return self._workspace
+
+    @property
+    def paused(self) -> bool:
+        """Whether the user has taken a working layer away; choosing a tool brings them back."""
+        return self._paused
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is under way that will change what is shown."""
+        return self._worker.busy
+
+    @property
+    def loading(self) -> bool:
+        """Whether model or image are being made ready."""
+        return self.busy and self._workspace is not None and self._workspace.session is None
+
+    @property
+    def trouble(self) -> Exception | None:
+        """Why nothing can be segmented now; None if something can, or if there is no image."""
+        if self._workspace is not None:
+            return self._workspace.trouble
+        images = self.images
+        if not images:
+            return None
+        return self._trouble_with_display() or trouble_with(images[-1])
+
+    @property
+    def model(self) -> str:
+        """Name of the model, or the path of its weights; set it to load another."""
+        return self._engine.model
+
+    @model.setter
+    def model(self, model: str) -> None:
+        if model != self._engine.model:
+            self._restart(Engine(model, self._engine.device))
+
+    @property
+    def device(self) -> str:
+        """Device in use, or the one asked for until the model is loaded; set it to move."""
+        return self._engine.device_name
+
+    @device.setter
+    def device(self, device: str) -> None:
+        if device != self._engine.device:
+            self._restart(Engine(self._engine.model, device))
+
+    # Following the viewer
+
+    def _prepare(self, workspace: Workspace) -> None:
+        """Do what has to be done to a workspace that has come on; for the class above."""
+
+    def _activate(self, image: Image | None) -> None:
+        """Show the workspace of this image and no other."""
+        viewer, old = self._viewer(), self._workspace
+        if old is not None and old.image is image and old.shown:
+            return
+        self._arranging = True
+        try:
+            if old is not None:
+                old.hide()
+                old.changed.disconnect(self.changed)
+            self._workspace = None
+            if image is None or viewer is None:
+                return
+            if image not in self._workspaces:
+                self._workspaces[image] = Workspace(viewer, image, self._engine, self._worker)
+            self._workspace = workspace = self._workspaces[image]
+            workspace.changed.connect(self.changed)
+            workspace.show()
+        finally:
+            self._arranging = False
+        self._prepare(workspace)
+
+    def _restart(self, engine: Engine) -> None:
+        """Begin anew with another model or device; accepted objects stay in their layers."""
+        image = self.image
+        self._activate(None)
+        self._worker.stop()
+        self._engine = engine
+        for workspace in self._workspaces.values():
+            workspace.discard()
+        self._workspaces.clear()
+        if image is not None:
+            self._activate(image)
+        self.changed.emit()
+
+    def _settle(self, event: Any = None) -> None:
+        """Work on the image at work if it is still there, else on the first that will do."""
+        self._settling = False
+        viewer = self._viewer()
+        if not self._open or viewer is None:
+            return
+        self._drop_removed(viewer)
+        images = [] if self._trouble_with_display() else self.images
+        usable = [image for image in images if trouble_with(image) is None]
+        if self.image not in usable:
+            self._activate(usable[0] if usable and not self._paused else None)
+        self._tell_trouble()
+        self.changed.emit()
+
+    def _drop_removed(self, viewer: Viewer) -> None:
+        for image in [image for image in self._workspaces if image not in viewer.layers]:
+            gone = self._workspaces.pop(image)
+            if gone is self._workspace:
+                if len(viewer.layers):  # none is left when the viewer has been closed
+                    show_warning(
+                        f"“{image.name}” was removed, and with it the session; accepted objects "
+                        "stay in their layer."
+                    )
+                self._activate(None)
+            gone.discard()
+        work = self._workspace
+        if work is not None and any(layer not in viewer.layers for layer in work.layers):
+            self._paused = True
+            self._activate(None)
+
+    def _tell_trouble(self) -> None:
+        told = str(self.trouble) if self._workspace is None and self.trouble else None
+        if told is not None and told != self._told:
+            show_warning(told)
+        self._told = told
+
+    def _trouble_with_display(self) -> ImageError | None:
+        viewer = self._viewer()
+        if viewer is None or viewer.dims.ndisplay == 2:
+            return None
+        return ImageError(
+            "Segmentation works in the 2D display; switch back with the 2D/3D button at the "
+            "bottom left or Ctrl+Y"
+        )
+
+    def _on_changed(self, event: Any = None) -> None:
+        self.changed.emit()
+
+    def _on_layers(self, event: Any) -> None:
+        """Look at the layers when napari has finished with what it is at."""
+        if not self._arranging and not self._settling:
+            self._settling = True
+            QTimer.singleShot(0, self._settle)
+
+    def _on_removed(self, event: Any) -> None:
+        layer, work = event.value, self._workspace
+        for workspace in self._workspaces.values():
+            if workspace.results is not None and workspace.results.layer is layer:
+                workspace.forget_results()
+        if work is not None and layer is work.image:
+            # At once, because a viewer that is closing gives no other sign.
+            self._worker.stop()
+        self._on_layers(event)
