@@ -157,15 +157,20 @@ def _ihc() -> Sample:
 
 
 def _simulated() -> Sample:
-    import imageio.v3 as iio
-
     return Sample(
         "simulated",
         "Cells with nuclei, simulated fluorescence",
-        iio.imread(_file("simulated.png").read_bytes(), extension=".png"),
-        iio.imread(_file("simulated_labels.png").read_bytes(), extension=".png").astype(np.uint16),
+        _picture("simulated.png"),
+        _picture("simulated_labels.png").astype(np.uint16),
         "exact: the simulation draws the nuclei first and the picture from them",
     )
+
+
+def _picture(name: str) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    with _file(name).open("rb") as file, Image.open(file) as picture:
+        return np.array(picture)
 
 
 def _file(name: str) -> Any:

@@ -93,7 +93,7 @@ def _window() -> Viewer:
 
 def _play(viewer: Viewer, options: argparse.Namespace) -> list[PictureResult]:
     """Play all sessions, take their pictures and write the report."""
-    import imageio.v3 as iio
+    from PIL import Image
     from qtpy.QtTest import QTest
 
     from napari_pvpu import attach
@@ -106,7 +106,7 @@ def _play(viewer: Viewer, options: argparse.Namespace) -> list[PictureResult]:
     def take_picture(name: str) -> None:
         QTest.qWait(300)  # until laid out and drawn
         picture = viewer.screenshot(canvas_only=False, flash=False)
-        iio.imwrite(options.output / f"{name}.png", picture[..., :3])
+        Image.fromarray(picture[..., :3]).save(options.output / f"{name}.png", optimize=True)
 
     results = []
     for recording in load_all():
