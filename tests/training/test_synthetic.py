@@ -9,9 +9,11 @@ import pytest
 from scipy import ndimage
 
 from napari_pvpu.training.synthetic import (
+    DEMOS,
     KINDS,
     Scene,
     contact_sheet,
+    demo_scene,
     generate_scene,
     generate_scenes,
     main,
@@ -99,6 +101,26 @@ def test_objects_are_cut_by_the_border_and_come_in_many_sizes() -> None:
 def test_bad_requests_say_what_to_do(kind: str, size: tuple[int, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         generate_scene(kind, size, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("name", DEMOS)
+def test_demonstration_scenes_stay_the_same_and_show_their_objects(name: str) -> None:
+    scene = demo_scene(name)
+    assert scene.image.shape == (512, 512, 3)
+    assert scene.kind == name
+    assert scene.labels.max() >= 12
+    grey = scene.image[..., 0].astype(float)
+    assert grey.min() == 0
+    assert grey.max() == 255
+    inside = scene.labels > 0
+    near = ndimage.binary_dilation(inside, iterations=6) & ~ndimage.binary_dilation(inside)
+    assert abs(grey[inside].mean() - grey[near].mean()) > 10
+    assert same(scene, demo_scene(name))
+
+
+def test_an_unknown_demonstration_scene_is_refused() -> None:
+    with pytest.raises(ValueError, match="choose one of fluorescence, phase, em"):
+        demo_scene("x-ray")
 
 
 def test_contact_sheet_tiles_and_outlines_every_second_scene() -> None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_pvpu.training import synthetic_abstract as abstract
+from napari_pvpu.training import synthetic_demo as demo
 from napari_pvpu.training import synthetic_fluorescence as fluorescence
 from napari_pvpu.training import synthetic_labelfree as labelfree
 from napari_pvpu.training import synthetic_materials as materials
@@ -34,8 +35,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_pvpu.training.synthetic_fields import Size
+    from napari_pvpu.training.synthetic_fields import Field, Size
     from napari_pvpu.training.synthetic_painting import Painting
+    from napari_pvpu.training.synthetic_shapes import Labels
 
 _PAINTERS: dict[str, Callable[[Size, np.random.Generator], Painting]] = {
     painter.__name__: painter
@@ -77,6 +79,15 @@ _PAINTERS: dict[str, Callable[[Size, np.random.Generator], Painting]] = {
 
 KINDS: tuple[str, ...] = tuple(_PAINTERS)
 """Names of all kinds of scene."""
+
+_DEMOS: dict[str, Callable[[np.random.Generator], tuple[Field, Labels]]] = {
+    "fluorescence": demo.fluorescence,
+    "phase": demo.phase,
+    "em": demo.em,
+}
+
+DEMOS: tuple[str, ...] = tuple(_DEMOS)
+"""Names of the demonstration scenes."""
 
 _TRIES = 6
 
@@ -133,6 +144,32 @@ def generate_scene(kind: str, size: Size, rng: np.random.Generator) -> Scene:
             image = record(painting.image, rng, painting.look)
             return Scene(image, labels.astype(np.uint16), kind)
     raise RuntimeError(f"{kind} gave no object of {MIN_AREA} px or more in {_TRIES} tries")
+
+
+def demo_scene(name: str) -> Scene:
+    """A simulated micrograph to show, the same at every call.
+
+    Parameters
+    ----------
+    name
+        "fluorescence" (nuclei), "phase" (cells in phase contrast) or "em" (mitochondria in an
+        electron micrograph of neuropil).
+
+    Returns
+    -------
+    Scene
+        512 x 512 pixels, with exact labels.
+
+    Raises
+    ------
+    ValueError
+        For another name.
+    """
+    if name not in _DEMOS:
+        raise ValueError(f"unknown demonstration scene {name!r}; choose one of {', '.join(DEMOS)}")
+    image, labels = _DEMOS[name](np.random.default_rng(20))
+    picture = demo.to_grey8(image)
+    return Scene(picture, tidy(labels, 4 * MIN_AREA).astype(np.uint16), name)
 
 
 def scene_at(index: int, size: Size, seed: int, kinds: Sequence[str] = KINDS) -> Scene:

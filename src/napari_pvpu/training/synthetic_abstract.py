@@ -26,12 +26,16 @@ from napari_pvpu.training.synthetic_fields import (
 from napari_pvpu.training.synthetic_layouts import edge_distance, islands, partition
 from napari_pvpu.training.synthetic_painting import (
     Painting,
+    elongation,
     painting,
     scene_radius,
+    seam_line,
     tries,
+    varied,
 )
 from napari_pvpu.training.synthetic_shapes import (
     Blob,
+    Layout,
     harmonic,
     random_outline,
     raster,
@@ -41,32 +45,21 @@ from napari_pvpu.training.synthetic_shapes import (
 
 if TYPE_CHECKING:
     from napari_pvpu.training.synthetic_fields import Size
-    from napari_pvpu.training.synthetic_shapes import Layout
 
 
 def _any_blobs(size: Size, rng: np.random.Generator, *, gap: float, largest: float) -> list[Blob]:
+    """Blobs of all outlines, or all of one outline."""
     radius = scene_radius(size, rng, 0.03, largest)
     spread = rng.uniform(0.1, 0.7)
-    placed = scatter(
-        size,
-        tries(size, radius, rng.uniform(0.3, 1.5), 100),
-        lambda: max(radius * float(np.exp(rng.normal(0, spread))), 4.0),
-        rng,
-        gap=gap,
-    )
+    count = tries(size, radius, rng.uniform(0.3, 1.5), 100)
+    discs = scatter(size, count, lambda: varied(radius, spread, rng, 4.0), rng, gap=gap)
     shared = random_outline(rng) if chance(rng, 0.4) else None
-    return [
-        Blob(
-            row,
-            col,
-            r,
-            random_outline(rng) if shared is None else shared,
-            float(np.exp(abs(rng.normal(0, 0.4)))),
-            rng.uniform(0, np.pi),
-            rng.normal(0, 0.3) if chance(rng, 0.3) else 0.0,
-        )
-        for row, col, r in placed
-    ]
+    blobs = []
+    for disc in discs:
+        outline = random_outline(rng) if shared is None else shared
+        bend = rng.normal(0, 0.2) if chance(rng, 0.3) else 0.0
+        blobs.append(Blob(*disc, outline, elongation(rng, 0.4), rng.uniform(0, np.pi), bend))
+    return blobs
 
 
 def any_layout(size: Size, rng: np.random.Generator, *, largest: float = 0.45) -> Layout:
@@ -85,30 +78,29 @@ def any_layout(size: Size, rng: np.random.Generator, *, largest: float = 0.45) -
     return partition(size, scale * 1.5, rng, stretch=log_uniform(rng, 1, 3), warp=warp)
 
 
+def _opened(layout: Layout, rng: np.random.Generator) -> Layout:
+    """A layout with ground: half of the cells of one that fills the scene become ground."""
+    if float((layout.labels > 0).mean()) < 0.95:
+        return layout
+    drop = rng.random(layout.count + 1) < rng.uniform(0.3, 0.7)
+    ground = drop[layout.labels]
+    return Layout(np.where(ground, 0, layout.labels), np.where(ground, 1, layout.rho))
+
+
 def textures(size: Size, rng: np.random.Generator) -> Painting:
     """Objects that differ from their ground by texture alone: same mean, same contrast."""
-    layout = any_layout(size, rng, largest=0.5)
+    layout = _opened(any_layout(size, rng, largest=0.5), rng)
     inside = layout.labels > 0
-    if inside.mean() > 0.95:  # a partition: let some of its cells be ground
-        drop = rng.random(layout.count + 1) < 0.5
-        inside = inside & ~drop[layout.labels]
-    pair = rng.choice(
-        ["fractal", "grain", "streaks", "stripes", "ridges", "checker", "spots"],
-        2,
-        replace=chance(rng, 0.3),
-    )
+    families = ["fractal", "grain", "streaks", "stripes", "ridges", "checker", "spots"]
+    pair = rng.choice(families, 2, replace=chance(rng, 0.3))
     scales = np.array([log_uniform(rng, 1.5, 12), log_uniform(rng, 1.5, 12)])
     if pair[0] == pair[1]:
         scales[1] = scales[0] * rng.choice([0.4, 2.5])
     first = texture(size, rng, scale=max(float(scales[0]), 1.2), family=str(pair[0]))
     second = texture(size, rng, scale=max(float(scales[1]), 1.2), family=str(pair[1]))
     mix = blur(inside.astype(np.float32), rng.uniform(0.3, 1.2))
-    image = mix * first + (1 - mix) * second + rng.uniform(-0.3, 0.3) * mix
-    return painting(
-        image,
-        np.where(inside, layout.labels, 0),
-        Look(tint=0.3, noise=0.04, softest=1.0),
-    )
+    image = mix * first + (1 - mix) * second + rng.normal(0, 0.4) * mix
+    return painting(image, layout.labels, Look(tint=0.2, noise=0.04, softest=1.0))
 
 
 def leaves(size: Size, rng: np.random.Generator) -> Painting:
@@ -128,7 +120,7 @@ def leaves(size: Size, rng: np.random.Generator) -> Painting:
     shade = 1 - rng.uniform(0, 0.4) * np.exp(-edge_distance(layout.labels) / rng.uniform(1, 6))
     image = (image * shade[..., None]).astype(np.float32)
     if chance(rng, 0.4):
-        return painting(image.mean(axis=2), layout.labels, Look(invert=0.3, tint=0.3))
+        return painting(image.mean(axis=2), layout.labels, Look(invert=0.3, tint=0.15))
     return painting(image, layout.labels, Look(blocks=0.4, noise=0.05))
 
 
@@ -178,60 +170,54 @@ def rings(size: Size, rng: np.random.Generator) -> Painting:
     mask = wall if choice < 0.5 else layout.labels > 0
     if choice > 0.75:
         mask = hole
-    return painting(
-        image,
-        np.where(mask, layout.labels, 0),
-        Look(invert=0.3, tint=0.25),
-    )
+    return painting(image, np.where(mask, layout.labels, 0), Look(invert=0.3, tint=0.15))
 
 
 def regions(size: Size, rng: np.random.Generator) -> Painting:
     """Any layout, any profile, any ground, contrast from faint to strong, with distractors."""
     layout = any_layout(size, rng, largest=0.5)
+    if chance(rng, 0.7):
+        layout = _opened(layout, rng)
     inside = (layout.labels > 0).astype(np.float32)
-    contrast = log_uniform(rng, 0.08, 0.9) * rng.choice([-1, 1])
-    ground = painted(size, rng, 0.5, abs(contrast) * rng.uniform(0, 0.5))
-    body = radial_profile(layout.rho, rng) * inside
+    contrast = log_uniform(rng, 0.1, 0.9) * rng.choice([-1, 1])
+    ground = painted(size, rng, 0.5, abs(contrast) * rng.uniform(0, 0.4))
+    floor = rng.uniform(0.2, 0.9)
+    body = (floor + (1 - floor) * radial_profile(layout.rho, rng)) * inside
     body = body * (1 + rng.uniform(0, 0.3) * texture(size, rng))
     body = body * (1 + per_object(layout.labels, rng, 0, rng.uniform(0, 0.3)))
     image = ground + contrast * body
     if chance(rng, 0.5):
         other = any_layout(size, rng, largest=0.15)
         free = (other.labels > 0) & (layout.labels == 0) & (other.rho < 0.9)
-        image = image + contrast * rng.uniform(0.2, 0.8) * blur(
-            free.astype(np.float32), rng.uniform(0.5, 4)
-        )
+        soft = blur(free.astype(np.float32), rng.uniform(0.5, 4))
+        image = image + contrast * rng.uniform(0.2, 0.8) * soft
     if chance(rng, 0.3):
-        edge = np.exp(-((edge_distance(layout.labels) / rng.uniform(0.8, 3)) ** 2))
-        image = image + rng.normal(0, 0.4) * abs(contrast) * edge
+        line = seam_line(layout.labels, rng.uniform(0.8, 3))
+        image = image + rng.normal(0, 0.4) * abs(contrast) * line
     image = image + rng.uniform(0, 0.5) * abs(contrast) * smooth_noise(size, min(size) / 2, rng)
-    return painting(image, layout.labels, Look(invert=0.2, tint=0.3))
+    return painting(image, layout.labels, Look(invert=0.2, tint=0.15))
+
+
+def _loose(size: Size, radius: float, rng: np.random.Generator, *, wild: bool) -> Layout:
+    """Blobs apart from one another, of any outline or rounded."""
+    count = tries(size, radius, 0.5, 80)
+    discs = scatter(size, count, lambda: radius * rng.uniform(0.6, 1.4), rng)
+    blobs = []
+    for disc in discs:
+        outline = random_outline(rng) if wild else harmonic(rng, 0.1, decay=1.5)
+        blobs.append(Blob(*disc, outline, rng.uniform(1, 1.8), rng.uniform(0, np.pi)))
+    return settle(blobs, size)
 
 
 def ghosts(size: Size, rng: np.random.Generator) -> Painting:
     """Sharp objects among out-of-focus ones of the same look, which stay background."""
     radius = scene_radius(size, rng, 0.03, 0.2)
-    outline_of = random_outline if chance(rng, 0.5) else (lambda r: harmonic(r, 0.1))
-    sharp, soft = (
-        settle(
-            [
-                Blob(*p, outline_of(rng), rng.uniform(1, 1.8), rng.uniform(0, np.pi))
-                for p in scatter(
-                    size,
-                    tries(size, radius, 0.5, 80),
-                    lambda: radius * rng.uniform(0.6, 1.4),
-                    rng,
-                    gap=1.0,
-                )
-            ],
-            size,
-        )
-        for _ in range(2)
-    )
+    wild = chance(rng, 0.5)
+    sharp, soft = (_loose(size, radius, rng, wild=wild) for _ in range(2))
     tone = 0.6 + per_object(soft.labels, rng, 0, 0.2)
     behind = blur(((soft.labels > 0) * tone).astype(np.float32), radius * rng.uniform(0.25, 0.7))
     front = radial_profile(sharp.rho, rng) * (sharp.labels > 0)
     front = front * np.exp(per_object(sharp.labels, rng, 0, 0.3))
     image = front + rng.uniform(0.4, 1.2) * behind * (1 - 0.6 * (sharp.labels > 0))
     image = image + rng.uniform(0, 0.1) * fractal_noise(size, radius, rng)
-    return painting(image, sharp.labels, Look(invert=0.4, tint=0.3, softest=1.2))
+    return painting(image, sharp.labels, Look(invert=0.4, tint=0.15, softest=1.2))

@@ -57,7 +57,7 @@ def radial_profile(rho: Field, rng: np.random.Generator) -> Field:
     elif family == 2:
         values = rng.uniform(0.3, 0.8) + (1 - rng.uniform(0.3, 0.8)) * knots ** rng.uniform(1, 6)
     else:
-        values = np.clip(0.7 + 0.25 * np.cumsum(rng.normal(0, 1, 6)), 0.1, 1.2)
+        values = np.clip(0.7 + 0.25 * np.cumsum(rng.normal(0, 1, 6)), 0.35, 1.2)
     table = np.interp(np.linspace(0, 1, 257), knots, values).astype(np.float32)
     table = ndimage.gaussian_filter1d(table, 12, mode="nearest")
     index = (np.clip(rho, 0, 1) * 256).astype(np.int32)

@@ -226,4 +226,4 @@ def texture(
 TEXTURES = ("fractal", "grain", "streaks", "ridges", "spots", "flakes", "stripes", "checker")
 """Families of textures."""
 
-_NATURAL = (0.3, 0.22, 0.16, 0.12, 0.12, 0.04, 0.03, 0.01)
+_NATURAL = (0.32, 0.24, 0.16, 0.11, 0.11, 0.02, 0.03, 0.01)

@@ -158,7 +158,7 @@ def neurons(size: Size, rng: np.random.Generator) -> Painting:
     body = body * np.exp(per_object(bodies.labels, rng, 0, 0.4))
     beads = np.clip(1 + 0.4 * smooth_noise(size, 3 * width, rng), 0.2, 2)
     glow = blur(np.where(lines > 0, rng.uniform(0.2, 0.8), 0).astype(np.float32), 0.6) * beads
-    haze = np.clip(fractal_noise(size, min(size) / 3, rng), 0, None) * rng.uniform(0, 0.5)
+    haze = np.clip(fractal_noise(size, min(size) / 3, rng), 0, None) * rng.uniform(0, 0.25)
     image = np.maximum(body, glow) + haze * (1 + 0.4 * texture(size, rng))
     labels = lines if chance(rng, 0.35) else bodies.labels
     return painting(image, labels, Look(invert=0.2, tint=0.4, softest=1.8, noise=0.08))

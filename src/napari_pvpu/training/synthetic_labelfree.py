@@ -105,7 +105,8 @@ def dic(size: Size, rng: np.random.Generator) -> Painting:
     gain = log_uniform(rng, 0.08, 1.2)
     image = np.tanh(gain * slope)
     image = image + gain * rng.uniform(-0.5, 0.8) * blur(optical, 1.0) * chance(rng, 0.5)
-    image = image + log_uniform(rng, 0.005, 0.1) * texture(size, rng, scale=rng.uniform(1, 4))
+    grit = gain * log_uniform(rng, 0.02, 0.3)
+    image = image + grit * texture(size, rng, scale=rng.uniform(1, 4))
     if chance(rng, 0.5):  # a shear of the light across the field
         image = image + gain * rng.uniform(0.5, 2) * smooth_noise(size, 2.0 * max(size), rng)
     return painting(image, layout.labels, Look(invert=0.1, uneven=0.7, softest=1.5, lines=0.1))

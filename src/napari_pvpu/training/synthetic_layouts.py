@@ -63,8 +63,8 @@ def partition(
     Layout
         Every pixel has an owner; rho is 0 at a cell's seed and 1 in its farthest corner.
     """
-    rows = np.arange(-spacing, size[0] + spacing, spacing)
-    cols = np.arange(-spacing, size[1] + spacing, spacing)
+    rows = np.arange(-spacing, size[0] + spacing, spacing, dtype=float)
+    cols = np.arange(-spacing, size[1] + spacing, spacing, dtype=float)
     seeds = np.stack(np.meshgrid(rows, cols, indexing="ij"), axis=-1)
     seeds[1::2, :, 1] += spacing / 2
     seeds = seeds.reshape(-1, 2)

@@ -291,7 +291,7 @@ def nucleus_blob(rng: np.random.Generator, row: float, col: float, radius: float
         row,
         col,
         radius,
-        harmonic(rng, log_uniform(rng, 0.01, 0.12), last=7, decay=1.7),
+        harmonic(rng, log_uniform(rng, 0.01, 0.09), last=7, decay=1.8),
         aspect=float(np.exp(abs(rng.normal(0, 0.3)))),
         angle=rng.uniform(0, np.pi),
         bend=rng.normal(0, 0.15) if chance(rng, 0.3) else 0.0,

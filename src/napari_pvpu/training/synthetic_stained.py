@@ -43,7 +43,7 @@ def _stroma(size: Size, radius: float, rng: np.random.Generator) -> Field:
     """Eosin density of connective tissue: wavy fibres, sheets and cracks, 0 to about 1."""
     turn = rng.uniform(0, np.pi)
     along, across = radius * rng.uniform(3, 10), radius * rng.uniform(0.15, 0.6)
-    fibres = oriented_noise(size, along, across, turn, rng, bend=radius * rng.uniform(1, 6))
+    fibres = oriented_noise(size, along, across, turn, rng, bend=radius * rng.uniform(0.5, 3))
     fine = oriented_noise(size, along / 2, across / 2.5, turn, rng, bend=radius)
     sheets = fractal_noise(size, radius * rng.uniform(2, 6), rng)
     mix = rng.uniform(0.2, 0.8)
@@ -159,7 +159,7 @@ def blood(size: Size, rng: np.random.Generator) -> Painting:
     )
     blobs = []
     for disc in placed:
-        outline = harmonic(rng, rng.uniform(0.01, 0.08))
+        outline = harmonic(rng, rng.uniform(0.01, 0.1), decay=1.8)
         blobs.append(Blob(*disc, outline, elongation(rng, 0.12), rng.uniform(0, np.pi)))
     layout = settle(blobs, size, mode="over")
     inside = layout.labels > 0

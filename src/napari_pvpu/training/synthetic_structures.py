@@ -112,10 +112,10 @@ def melt_pools(size: Size, rng: np.random.Generator) -> Painting:
     long, thin = width * rng.uniform(0.3, 1.5), width * rng.uniform(0.03, 0.12)
     turn = np.pi / 2 + rng.normal(0, 0.3)
     columns = oriented_noise(size, long, thin, turn, rng, bend=width * 0.1)
-    metal = 0.7 + rng.uniform(0.02, 0.12) * columns + rng.uniform(0, 0.06) * texture(size, rng)
+    metal = 0.7 + rng.uniform(0.02, 0.1) * columns + rng.uniform(0, 0.05) * texture(size, rng)
     metal = metal + per_object(layout.labels, rng, 0, rng.uniform(0, 0.06))
     air = rng.uniform(0, 0.15) + 0.02 * texture(size, rng)
-    image = np.where(layout.labels == 0, air, metal - rng.uniform(0.1, 0.5) * seam)
+    image = np.where(layout.labels == 0, air, metal - rng.uniform(0.2, 0.6) * seam)
     labels = layout.labels
     if chance(rng, 0.3):  # only the last pools count, as where the last layer alone is marked
         newest = labels > np.quantile(np.unique(labels), 0.6)

@@ -70,13 +70,13 @@ def mitochondria(
     tuple
         Layout, and density (H, W) float32, zero outside.
     """
-    count = tries(size, radius * 1.6, rng.uniform(0.3, 1.2), 80)
+    count = tries(size, radius * 1.6, rng.uniform(0.5, 3), 120)
     placed = scatter(size, count, lambda: varied(radius, 0.2, rng), rng, gap=1.4)
     blobs = []
     for disc in placed:
-        outline = harmonic(rng, 0.08, last=6, decay=1.5)
+        outline = harmonic(rng, 0.06, last=6, decay=1.7)
         turn = rng.uniform(0, np.pi)
-        blobs.append(Blob(*disc, outline, rng.uniform(1.1, 3.5), turn, rng.normal(0, 0.08)))
+        blobs.append(Blob(*disc, outline, rng.uniform(1.1, 3.5), turn, rng.normal(0, 0.05)))
     warp = warp_field(size, 1.5 * radius, 0.06 * radius, rng)
     layout = settle(blobs, size, warp=warp, mode="under")
     hit = np.bincount(layout.labels.ravel(), (blocked != 0).ravel(), len(blobs) + 1)
