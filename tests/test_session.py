@@ -366,6 +366,7 @@ def test_history_forgets_but_keeps_working(session):
         pytest.param(Click((10, 340)), id="right"),
         pytest.param(Click((1e9, 10)), id="far"),
         pytest.param(Box((300, 10), (400, 50)), id="box-below"),
+        pytest.param(Box((-9, 10), (-0.5, 50)), id="box-on-the-rim"),
         pytest.param(Scribble([(-9, -9), (-2, 5)]), id="scribble-above"),
         pytest.param(PriorMask(np.ones((5, 5), bool), (260, 0)), id="mask-below"),
     ],
@@ -390,6 +391,15 @@ def test_prompts_outside_the_image_are_refused(session, prompt):
 def test_prompts_that_reach_into_the_image_are_taken(session, prompt):
     session.add(prompt)
     assert session.prompts == (prompt,)
+
+
+def test_what_lies_outside_the_image_does_not_move_the_view(session):
+    session.add(Box((-5000, -5000), (100, 100)))
+    assert session.view.extent < 300
+    ((drawn,), _, _) = session._predictor.decoded[-1]
+    assert drawn.start == pytest.approx(session.view.to_view((-0.5, -0.5)))
+    session.set_prompts([Scribble([(70, 80), (70, -5000)])])
+    assert session.view.extent < 800
 
 
 def test_what_is_no_prompt_is_refused(session):

@@ -20,7 +20,7 @@ from napari_pvpu.masks import (
     prior_probability,
     settle,
 )
-from napari_pvpu.prompts import PriorMask, joint_bounds
+from napari_pvpu.prompts import Box, PriorMask, clip_bounds, joint_bounds
 from napari_pvpu.records import ObjectState, Prediction, RawPrediction, Timing
 from napari_pvpu.views import first_views, next_view
 
@@ -109,6 +109,9 @@ class Interaction:
         self._request = request
         self._policy = policy
         self._rules = rules
+        self._drawn = [
+            _clip_box(p, source.shape) for p in request.prompts if not isinstance(p, PriorMask)
+        ]
         self._priors = [p for p in request.prompts if isinstance(p, PriorMask)]
         self._encode_ms = self._decode_ms = self._em_ms = 0.0
         self._views: set[View] = set()
@@ -221,7 +224,7 @@ class Interaction:
     def _decode(self, view: View, previous: Halves | None, propagate: bool) -> RawPrediction:
         answer = self._predictor.decode(
             self._features(view),
-            [view.prompt_to_view(p) for p in self._request.prompts if not isinstance(p, PriorMask)],
+            [view.prompt_to_view(prompt) for prompt in self._drawn],
             None if previous is None else previous.astype(np.float32),
             self._predictor.propagation if propagate else None,
         )
@@ -264,7 +267,8 @@ class Interaction:
         return np.maximum.reduce(known).astype(np.float16) if known else None
 
     def _bounds(self) -> Bounds:
-        return joint_bounds(prompt.bounds for prompt in self._request.prompts)
+        bounds = joint_bounds(prompt.bounds for prompt in self._request.prompts)
+        return clip_bounds(bounds, self._source.shape)
 
     def _again(self, state: ObjectState) -> ObjectState:
         """Add what is missing of EM value propagation to a state."""
@@ -297,6 +301,14 @@ def draw_state(
     logits = state.shown(value_propagation)
     settled = settle(logits, state.view, state.prompts, shape, threshold, rules)
     return draw(settled, state.view, state.prompts, shape, threshold)
+
+
+def _clip_box(prompt: Prompt, shape: tuple[int, int]) -> Prompt:
+    """Return the part of a box that lies in the image; boxes are often drawn over the rim."""
+    if not isinstance(prompt, Box):
+        return prompt
+    row0, col0, row1, col1 = clip_bounds(prompt.bounds, shape)
+    return Box((row0, col0), (row1, col1), prompt.positive)
 
 
 def _half(logits: Floats | None) -> Halves | None:

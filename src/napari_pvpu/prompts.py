@@ -25,6 +25,7 @@ __all__ = [
     "PriorMask",
     "Prompt",
     "Scribble",
+    "clip_bounds",
     "joint_bounds",
     "prompt_from_json",
     "prompt_to_json",
@@ -212,6 +213,15 @@ def joint_bounds(bounds: Iterable[Bounds]) -> Bounds:
     """
     row0, col0, row1, col1 = zip(*bounds, strict=True)
     return (min(row0), min(col0), max(row1), max(col1))
+
+
+def clip_bounds(bounds: Bounds, shape: tuple[int, int]) -> Bounds:
+    """Return the part of a box that lies in an image of this shape, rims of pixels included."""
+    row0, col0, row1, col1 = (
+        min(max(value, -0.5), length - 0.5)
+        for value, length in zip(bounds, (*shape, *shape), strict=True)
+    )
+    return row0, col0, row1, col1
 
 
 def prompt_to_json(prompt: Prompt) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from napari_pvpu.errors import PromptError, SessionError
 from napari_pvpu.history import History, LabelDelta
 from napari_pvpu.interaction import Interaction, draw_state
 from napari_pvpu.masks import MaskRules
-from napari_pvpu.prompts import Box, Click, PriorMask, Scribble
+from napari_pvpu.prompts import Box, Click, PriorMask, Scribble, clip_bounds
 from napari_pvpu.records import ChangedRegion, ObjectRecord, Request, Timing
 from napari_pvpu.views import ViewPolicy
 
@@ -477,9 +477,13 @@ def _check_inside(prompt: Prompt, shape: tuple[int, int]) -> None:
         raise PromptError(
             f"a prompt is a Click, Scribble, Box or PriorMask, not {type(prompt).__name__}"
         )
-    row0, col0, row1, col1 = prompt.bounds
     height, width = shape
-    if row1 < -0.5 or col1 < -0.5 or row0 > height - 0.5 or col0 > width - 0.5:
+    row0, col0, row1, col1 = prompt.bounds
+    outside = row1 < -0.5 or col1 < -0.5 or row0 > height - 0.5 or col0 > width - 0.5
+    if isinstance(prompt, Box):  # one that only touches the rim has no area inside
+        row0, col0, row1, col1 = clip_bounds(prompt.bounds, shape)
+        outside = row0 >= row1 or col0 >= col1
+    if outside:
         raise PromptError(
             f"{prompt} lies outside the image, whose rows are 0 to {height - 1} and columns 0 to "
             f"{width - 1}; positions are (row, col) in data pixels"

@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from napari_pvpu.prompts import Bounds, Box, Click, PriorMask, Prompt, Scribble, joint_bounds
+from napari_pvpu.prompts import (
+    Bounds,
+    Box,
+    Click,
+    PriorMask,
+    Prompt,
+    Scribble,
+    clip_bounds,
+    joint_bounds,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -247,14 +256,14 @@ def first_views(
         One if boxes or a prior mask tell the size, else several scales. All hold all prompts.
     """
     policy = policy or ViewPolicy()
-    bounds = joint_bounds(prompt.bounds for prompt in prompts)
+    bounds = clip_bounds(joint_bounds(prompt.bounds for prompt in prompts), shape)
     sized = [prompt.bounds for prompt in prompts if _tells_size(prompt)]
     if sized:
-        around = joint_bounds(sized)
+        around = clip_bounds(joint_bounds(sized), shape)
         extents = [extent_for(_length(around), policy.object_fill, size)]
     else:
         drawn = [prompt.bounds for prompt in prompts if _is_positive(prompt)]
-        around = joint_bounds(drawn) if drawn else bounds
+        around = clip_bounds(joint_bounds(drawn), shape) if drawn else bounds
         lengths = _guess_lengths(shape, object_length, canvas_extent, policy)
         least = _length(around) * policy.object_fill / policy.scribble_fill
         extents = [extent_for(max(length, least), policy.object_fill, size) for length in lengths]
