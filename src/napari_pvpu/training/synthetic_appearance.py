@@ -161,7 +161,7 @@ def record(image: Field, rng: np.random.Generator, look: Look) -> NDArray[np.uin
     colour = image.ndim == 3
     if chance(rng, 0.06):  # plainly out of focus
         image = blur(image, min(size) * log_uniform(rng, 0.006, 0.02))
-    elif chance(rng, 0.85):
+    elif chance(rng, 0.95):
         image = blur(image, log_uniform(rng, look.sharpest, look.softest))
     if not colour:
         image = stretch(image, 0, 1)

@@ -120,7 +120,7 @@ def histology(size: Size, rng: np.random.Generator) -> Painting:
     blue = _haematoxylin(layout, radius, rng)
     pink = pink * rng.uniform(0.3, 1.0) * (1 - rng.uniform(0.2, 0.9) * (labels > 0))
     image = _absorb(blue, np.asarray(pink, np.float32), white, rng)
-    return painting(image, labels, Look(uneven=0.2, blocks=0.5, noise=0.03, softest=1.8))
+    return painting(image, labels, Look(uneven=0.2, lines=0.0, blocks=0.5, noise=0.03, softest=1.8))
 
 
 def smear(size: Size, rng: np.random.Generator) -> Painting:
@@ -144,7 +144,7 @@ def smear(size: Size, rng: np.random.Generator) -> Painting:
     lamp = rng.uniform(0.8, 1.0) + rng.normal(0, 0.03, 3)
     image = lamp * np.exp(-(density + ground[..., None]))
     labels = seeds.labels if with_core and chance(rng, 0.6) else layout.labels
-    return painting(image, labels, Look(uneven=0.4, blocks=0.4, noise=0.03))
+    return painting(image, labels, Look(uneven=0.4, lines=0.0, blocks=0.4, noise=0.03))
 
 
 def blood(size: Size, rng: np.random.Generator) -> Painting:
