@@ -93,7 +93,7 @@ def ihc() -> list[LayerTuple]:
 
 
 def simulated() -> list[LayerTuple]:
-    """Provide the simulated nuclei to napari."""
+    """Provide the simulated cells to napari."""
     return _layers("simulated")
 
 
@@ -159,10 +159,10 @@ def _ihc() -> Sample:
 def _simulated() -> Sample:
     return Sample(
         "simulated",
-        "Cells with nuclei, simulated fluorescence",
+        "Cells in phase contrast, simulated",
         _picture("simulated.png"),
         _picture("simulated_labels.png").astype(np.uint16),
-        "exact: the simulation draws the nuclei first and the picture from them",
+        "exact: the simulation draws the cells first and the picture from them",
     )
 
 
