@@ -69,11 +69,10 @@ class Predictor(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Look:
-    """One look through a view."""
+    """What one look through a view showed, and how much it is worth."""
 
-    view: View
-    previous: Halves | None
-    answer: RawPrediction
+    state: ObjectState
+    settled: Floats
     found: Bounds | None
     touched: Edges
     worth: float
@@ -118,39 +117,43 @@ class Interaction:
 
     def run(self) -> Prediction:
         """Answer the request."""
-        start = time.perf_counter()
-        state = self._solve() if self._request.prompts else None
-        drawing = None
-        if state is not None:
-            drawing = draw_state(
-                state,
-                self._source.shape,
-                self._request.value_propagation,
-                self._request.threshold,
-                self._rules,
-            )
+        request, shape, start = self._request, self._source.shape, time.perf_counter()
+        state = drawing = None
+        if request.prompts:
+            look = self._complete(self._solve())
+            state = look.state
+            drawing = draw(look.settled, state.view, request.prompts, shape, request.threshold)
         timing = Timing(
             self._encode_ms, self._decode_ms, self._em_ms, _ms_since(start), len(self._views)
         )
-        return Prediction(self._request, state, drawing, timing)
+        return Prediction(request, state, drawing, timing)
 
-    def _solve(self) -> ObjectState:
+    def _solve(self) -> _Look:
         request, base = self._request, self._request.base
         if request.view is not None:
             carried = self._carried(base, request.view) if self._grown() else None
-            return self._state(self._look(request.view, self._fed(carried, request.view)))
+            return self._look(request.view, self._fed(carried, request.view))
         if base is None:
-            return self._state(self._review(self._first_look(None)))
+            return self._review(self._first_look(None))
         if request.prompts == base.prompts:
-            return self._again(base)
+            return self._judge(base)
         if self._grown():
-            return self._state(self._review(self._next_look(base)))
+            return self._review(self._next_look(base))
         # Prompts moved or went: what was fed back before may hold their traces, so start anew,
         # then once more with the answer, as if the prompts had come one after another.
         look = self._review(self._first_look(base))
         if len(request.prompts) > 1:
-            look = self._look(look.view, self._carry(look, look.view))
-        return self._state(look)
+            view = look.state.view
+            look = self._look(view, self._fed(self._carried(look.state, view), view))
+        return look
+
+    def _complete(self, look: _Look) -> _Look:
+        """Add EM value propagation where it is wanted and missing."""
+        state = look.state
+        if state.propagated is not None or not self._request.value_propagation:
+            return look
+        answer = self._decode(state.view, state.previous, True)
+        return self._judge(replace(state, propagated=_half(answer.propagated)))
 
     def _grown(self) -> bool:
         """Whether prompts were only added to those of the state before."""
@@ -159,10 +162,10 @@ class Interaction:
 
     def _next_look(self, base: ObjectState) -> _Look:
         """Look again after prompts were added, through the same view if it holds them."""
-        found, _ = self._outline(base.shown(self._request.value_propagation), base.view)
-        view = next_view(
-            base.view, found, (False,) * 4, self._bounds(), self._source.shape, self._policy
-        )
+        view = base.view
+        if not view.contains(self._bounds(), self._policy.margin, self._source.shape):
+            found, nowhere = self._judge(base).found, (False,) * 4
+            view = next_view(view, found, nowhere, self._bounds(), self._source.shape, self._policy)
         return self._look(view, self._fed(self._carried(base, view), view))
 
     def _first_look(self, base: ObjectState | None) -> _Look:
@@ -172,7 +175,7 @@ class Interaction:
         if base is not None:
             if base.view.contains(self._bounds(), self._policy.margin, shape):
                 return self._look(base.view, self._fed(None, base.view))
-            found, _ = self._outline(base.shown(request.value_propagation), base.view)
+            found = self._judge(base).found
             length = _length(found) if found else length
         best: _Look | None = None
         for view in first_views(
@@ -183,7 +186,7 @@ class Interaction:
             canvas_extent=request.canvas_extent,
             policy=self._policy,
         ):
-            look = self._look(view, self._fed(None, view))
+            look = self._look(view, self._fed(None, view), propagate=False)
             if best is None or look.worth > best.worth:
                 best = look
             if best.worth >= self._policy.good_score:
@@ -193,10 +196,10 @@ class Interaction:
 
     def _review(self, look: _Look) -> _Look:
         """Take new views until one fits the object found in it."""
-        seen = {look.view}
+        seen = {look.state.view}
         for _ in range(self._policy.max_reviews):
             view = next_view(
-                look.view,
+                look.state.view,
                 look.found,
                 look.touched,
                 self._bounds(),
@@ -206,20 +209,30 @@ class Interaction:
             if view in seen:
                 break
             seen.add(view)
-            fresh = self._look(view, self._carry(look, view))
+            fresh = self._look(view, self._fed(self._carried(look.state, view), view))
             if fresh.found is None and look.found is not None:
                 break  # the object was lost on the way: the view before is the better one
             look = fresh
         return look
 
-    def _look(self, view: View, previous: Halves | None) -> _Look:
-        """Ask the network about a view, without EM."""
-        answer = self._decode(view, previous, self._request.value_propagation)
-        shown = answer.logits if answer.propagated is None else answer.propagated
-        found, touched = self._outline(shown, view)
+    def _look(self, view: View, previous: Halves | None, propagate: bool = True) -> _Look:
+        """Ask the network about a view, with EM if that is on and `propagate`."""
+        answer = self._decode(view, previous, propagate and self._request.value_propagation)
+        logits, propagated = _half(answer.logits), _half(answer.propagated)
+        assert logits is not None
+        return self._judge(
+            ObjectState(self._request.prompts, view, previous, logits, propagated, answer.score)
+        )
+
+    def _judge(self, state: ObjectState) -> _Look:
+        """Find the object in an answer and judge how well the view fits it."""
+        request, view, shape = self._request, state.view, self._source.shape
+        logits = state.shown(request.value_propagation)
+        settled = settle(logits, view, state.prompts, shape, request.threshold, self._rules)
+        found, touched = outline(settled, view, shape, request.threshold)
         fill = _length(found) / view.extent if found else 0.0
-        worth = answer.score * self._policy.fit(fill, any(touched))
-        return _Look(view, previous, answer, found, touched, worth)
+        worth = state.score * self._policy.fit(fill, any(touched))
+        return _Look(state, settled, found, touched, worth)
 
     def _decode(self, view: View, previous: Halves | None, propagate: bool) -> RawPrediction:
         answer = self._predictor.decode(
@@ -243,17 +256,6 @@ class Interaction:
             self._encode_ms += _ms_since(start)
         return features
 
-    def _outline(self, logits: npt.NDArray[np.floating], view: View) -> tuple[Bounds | None, Edges]:
-        request, shape = self._request, self._source.shape
-        settled = settle(logits, view, request.prompts, shape, request.threshold, self._rules)
-        return outline(settled, view, shape, request.threshold)
-
-    def _carry(self, look: _Look, view: View) -> Halves | None:
-        """Return what is fed back to the network after a look."""
-        answer = look.answer
-        shown = answer.logits if answer.propagated is None else answer.propagated
-        return self._fed(carry_probability(shown, look.view, view), view)
-
     def _carried(self, base: ObjectState | None, view: View) -> Floats | None:
         if base is None:
             return None
@@ -269,25 +271,6 @@ class Interaction:
     def _bounds(self) -> Bounds:
         bounds = joint_bounds(prompt.bounds for prompt in self._request.prompts)
         return clip_bounds(bounds, self._source.shape)
-
-    def _again(self, state: ObjectState) -> ObjectState:
-        """Add what is missing of EM value propagation to a state."""
-        if state.propagated is not None or not self._request.value_propagation:
-            return state
-        answer = self._decode(state.view, state.previous, True)
-        return replace(state, propagated=_half(answer.propagated))
-
-    def _state(self, look: _Look) -> ObjectState:
-        logits = _half(look.answer.logits)
-        assert logits is not None
-        return ObjectState(
-            self._request.prompts,
-            look.view,
-            look.previous,
-            logits,
-            _half(look.answer.propagated),
-            look.answer.score,
-        )
 
 
 def draw_state(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -267,10 +268,7 @@ def _push(
     logits: Floats, positions: npt.NDArray[np.float64], positive: bool, cut: float, rules: MaskRules
 ) -> None:
     """Push logits around positions (n, 2), view coordinates, to the prompt's side; in place."""
-    reach = math.ceil(rules.disk_radius)
-    steps = np.arange(-reach, reach + 1)
-    offsets = np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1).reshape(-1, 2)
-    pixels = np.rint(positions)[:, None] + offsets
+    pixels = np.rint(positions)[:, None] + _neighbours(math.ceil(rules.disk_radius))
     away = ((pixels - positions[:, None]) ** 2).sum(axis=-1) / rules.disk_radius**2
     # A parabola that meets the threshold at 0.7 radii: a small round dot, not a square.
     push = rules.disk_margin * (1 - 2 * away)
@@ -280,6 +278,13 @@ def _push(
         np.maximum.at(logits, (rows, cols), (cut + push[near]).astype(np.float32))
     else:
         np.minimum.at(logits, (rows, cols), (cut - push[near]).astype(np.float32))
+
+
+@lru_cache(maxsize=8)
+def _neighbours(reach: int) -> npt.NDArray[np.intp]:
+    """Offsets (n, 2) of all pixels of a square around one."""
+    steps = np.arange(-reach, reach + 1)
+    return np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1).reshape(-1, 2)
 
 
 def _drop_specks(
