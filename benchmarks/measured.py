@@ -37,7 +37,7 @@ def machine() -> dict[str, Any]:
         "load average before": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "system": platform.platform(terse=True),
+        "system": platform.system(),
     }
 
 
