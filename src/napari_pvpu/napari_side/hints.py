@@ -53,6 +53,6 @@ def measured(controller: Controller) -> str:
     timing = workspace.timing if workspace is not None else None
     if timing is not None and timing.decode_ms > 0:
         if timing.encode_ms > 0:
-            parts.append(f"view {timing.encode_ms:.0f} ms")
+            parts.append(f"encode {timing.encode_ms:.0f} ms")
         parts.append(f"answer {timing.decode_ms + timing.em_ms:.0f} ms")
     return " · ".join(parts)

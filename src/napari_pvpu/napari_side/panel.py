@@ -137,6 +137,7 @@ class Panel(QWidget):
                 button.setIconSize(QSize(16, 16))
                 group.addButton(button)
         self.hint.setWordWrap(True)
+        self.measured.setWordWrap(True)
         self.hint.setMinimumHeight(self.hint.fontMetrics().lineSpacing() * 4 + 12)
         self.hint.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.hint.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)

@@ -76,6 +76,7 @@ class PromptLayers:
         self._stray: set[int] = set()  # orders of boxes that were clicked, not dragged
         self._editing = self._tidying = self._clicked_only = False
         self.clicks, self.strokes = make_layers(image)
+        self._rows: dict[PromptLayer, list[tuple[str, int]]] = {self.clicks: [], self.strokes: []}
         self.strokes.bind_key("Shift", _do_nothing)  # it means negative here, not "keep square"
         for layer in self.layers:
             layer.mouse_drag_callbacks.append(self._on_press)
@@ -145,8 +146,7 @@ class PromptLayers:
                 rows = [(order, prompt) for order, prompt in places if isinstance(prompt, kind)]
                 write_rows(layer, [prompt for _, prompt in rows], self._image)
                 polarity = [POSITIVE if prompt.positive else NEGATIVE for _, prompt in rows]
-                dress(layer, polarity, [order for order, _ in rows])
-        self._set_defaults(self._polarity)  # `dress` has made the last row the default
+                self._dress(layer, polarity, [order for order, _ in rows])
 
     def add(self, prompt: Prompt) -> None:
         """Add one prompt as the newest, as if the user had drawn it."""
@@ -167,11 +167,9 @@ class PromptLayers:
                 opposite(value) if index in layer.selected_data else value
                 for index, (value, _) in enumerate(rows)
             ]
-            with self._silently():
-                dress(layer, polarity, [order for _, order in rows])
+            self._dress(layer, polarity, [order for _, order in rows])
             flipped = True
         if flipped:
-            self._set_defaults(self._polarity)
             self._on_change()
         return flipped
 
@@ -233,9 +231,9 @@ class PromptLayers:
         self._on_change()
 
     def _on_features(self, event: Any) -> None:
-        """Follow an edit of the features table, too."""
+        """Follow an edit of the features table, too; napari tells far more often than that."""
         layer = event.source
-        if not self._editing and not self._drawing:
+        if not self._editing and not self._drawing and rows_of(layer) != self._rows[layer]:
             self._put_in_order(layer)
             self._on_change()
 
@@ -251,9 +249,7 @@ class PromptLayers:
                 order, following = following, following + 1
             taken.add(order)
             orders.append(order)
-        with self._silently():
-            dress(layer, [polarity for polarity, _ in rows], orders)
-        self._set_defaults(self._polarity)
+        self._dress(layer, [polarity for polarity, _ in rows], orders)
 
     # Changing the layers without telling ourselves
 
@@ -264,6 +260,12 @@ class PromptLayers:
             yield
         finally:
             self._editing = before
+
+    def _dress(self, layer: PromptLayer, polarity: Sequence[str], orders: Sequence[int]) -> None:
+        with self._silently():
+            dress(layer, polarity, orders)
+        self._rows[layer] = rows_of(layer)
+        self._set_defaults(self._polarity)  # napari has made the last row the default
 
     def _set_defaults(self, polarity: str) -> None:
         with self._silently():

@@ -60,6 +60,10 @@ class Preview:
         self.layer.data = labels
         self.match()
 
+    def clear(self) -> None:
+        """Show nothing."""
+        self.show(np.zeros((0, 0), bool), 0, 0)
+
     def match(self) -> None:
         """Follow the image's transform."""
         place_at(self.layer, self._image, self._offset)

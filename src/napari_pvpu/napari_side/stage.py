@@ -124,12 +124,12 @@ class Stage(QObject):
     @property
     def busy(self) -> bool:
         """Whether anything is under way that will change what is shown."""
-        return self._worker.busy
+        return self._worker.busy or self._settling
 
     @property
     def loading(self) -> bool:
         """Whether model or image are being made ready."""
-        return self.busy and self._workspace is not None and self._workspace.session is None
+        return self._worker.busy and self._workspace is not None and self._workspace.session is None
 
     @property
     def trouble(self) -> Exception | None:

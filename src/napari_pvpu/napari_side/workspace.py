@@ -126,6 +126,7 @@ class Workspace(QObject):
         self.shown = True
         for name in TRANSFORM_EVENTS:
             getattr(self.image.events, name).connect(self.match)
+        self.image.events.data.connect(self._on_new_image)
         viewer.scene.camera.events.zoom.connect(self._fit_to_zoom)
         self._fit_to_zoom()
         if self.session is None:
@@ -140,6 +141,7 @@ class Workspace(QObject):
         self.shown = False
         for name in TRANSFORM_EVENTS:
             getattr(self.image.events, name).disconnect(self.match)
+        self.image.events.data.disconnect(self._on_new_image)
         viewer = self._viewer()
         if viewer is not None:
             viewer.scene.camera.events.zoom.disconnect(self._fit_to_zoom)
@@ -168,6 +170,19 @@ class Workspace(QObject):
         self.preview.match()
         if self.results is not None:
             self.results.match()
+
+    def _on_new_image(self, event: Any) -> None:
+        """Begin anew: the session knows an image that is there no more."""
+        show_info(
+            f"The image of “{self.image.name}” has changed: segmentation begins afresh. Accepted "
+            "objects stay in their layer."
+        )
+        self._drop_asked()
+        self._skipped.clear()
+        self.session = self.results = None
+        self.prompts.write(())
+        self.preview.clear()
+        self.open()
 
     # Asking and answering
 
@@ -238,6 +253,11 @@ class Workspace(QObject):
             self._tell(error)
             self.refresh()
 
+    def _drop_asked(self) -> None:
+        """Forget what is not answered yet; an answer on its way will find no taker."""
+        self._asked.clear()
+        self._ticket += 1
+
     # Steps
 
     def add(self, prompt: Prompt) -> None:
@@ -255,7 +275,7 @@ class Workspace(QObject):
                 self._ask(self._asked.pop())
             self.changed.emit()
         elif self.session is not None:
-            self._asked.clear()
+            self._drop_asked()
             self.session.value_propagation = self.value_propagation  # may be on its way
             skipped = self._skipped.pop(self.session.prompts, [])
             self.session.undo()
@@ -275,8 +295,7 @@ class Workspace(QObject):
 
     def reset(self) -> None:
         """Drop the current object; this can be undone."""
-        self._asked.clear()
-        self._ticket += 1
+        self._drop_asked()
         if self.session is not None:
             self.session.reset()
         self.refresh()
@@ -319,7 +338,7 @@ class Workspace(QObject):
         if self.session is not None and self.session.last_change is not self._known_change:
             self.value_propagation = self.session.value_propagation
             self.threshold = self.session.threshold
-            self._asked.clear()
+            self._drop_asked()
             self.refresh()
 
     def refresh(self) -> None:

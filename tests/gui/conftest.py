@@ -1,0 +1,118 @@
+"""What the tests of the napari side share: small weights, a mouse, and the notices shown."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from napari.utils.notifications import notification_manager
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+
+from napari_pvpu.napari_side import preferences, stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from napari.layers import Layer
+    from napari.viewer import Viewer
+
+    from napari_pvpu.networks.models import ModelConfig
+
+NO_KEY = Qt.KeyboardModifier.NoModifier
+LEFT = Qt.MouseButton.LeftButton
+Position = tuple[float, float]
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory, small_config: ModelConfig) -> Path:
+    """Random weights of a small network: the real one in everything but sense."""
+    import torch
+
+    from napari_pvpu.networks.models import build_model
+    from napari_pvpu.networks.weights import save_weights
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    save_weights(build_model(small_config), path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def preferred(monkeypatch: pytest.MonkeyPatch, weights: Path) -> Callable[[], tuple[str, str]]:
+    """Have new viewers use these weights on the CPU; return what would be used without."""
+    monkeypatch.setattr(stage, "preferred", lambda: (str(weights), "cpu"))
+    return preferences.preferred
+
+
+@pytest.fixture
+def notices() -> Callable[[], list[str]]:
+    """Return a function that tells what the user has been told since the test began."""
+    start = len(notification_manager.records)
+    return lambda: [record.message for record in notification_manager.records[start:]]
+
+
+@pytest.fixture
+def blobs() -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """A grey (96, 128) image with two bright disks, at (30, 40) and (60, 90), and noise."""
+    rows, cols = np.mgrid[:96, :128]
+    image = np.random.default_rng(0).normal(60, 8, (96, 128))
+    for row, col, radius in ((30, 40, 14), (60, 90, 18)):
+        image[(rows - row) ** 2 + (cols - col) ** 2 < radius**2] += 120
+    return image.clip(0, 255).astype(np.uint8)
+
+
+class Mouse:
+    """A mouse on the canvas of a viewer that is shown; positions are data pixels of a layer."""
+
+    def __init__(self, viewer: Viewer, layer: Layer) -> None:
+        self._canvas = viewer.window._qt_viewer.canvas
+        self._layer = layer
+
+    def click(self, position: Position, modifier: Any = NO_KEY, button: Any = LEFT) -> None:
+        """Press and release without moving."""
+        self._move(self.on_canvas(position), modifier, Qt.MouseButton.NoButton)
+        QTest.mousePress(self._canvas.native, button, modifier, self.on_canvas(position))
+        QTest.mouseRelease(self._canvas.native, button, modifier, self.on_canvas(position))
+        QTest.qWait(1)
+
+    def drag(self, path: Sequence[Position], modifier: Any = NO_KEY) -> None:
+        """Press at the first position, go through the others in small steps, release."""
+        corners = [self.on_canvas(position) for position in path]
+        self._move(corners[0], modifier, Qt.MouseButton.NoButton)
+        QTest.mousePress(self._canvas.native, LEFT, modifier, corners[0])
+        for start, stop in pairwise(corners):
+            for share in np.linspace(0, 1, 7)[1:]:
+                self._move(start + (stop - start) * float(share), modifier, LEFT)
+                QTest.qWait(8)  # napari looks at the mouse every 5 ms at most
+        QTest.mouseRelease(self._canvas.native, LEFT, modifier, corners[-1])
+        QTest.qWait(1)
+
+    def press_key(self, key: Any, modifier: Any = NO_KEY) -> None:
+        """Press and release a key while the canvas has the keyboard."""
+        QTest.keyClick(self._canvas.native, key, modifier)
+
+    def on_canvas(self, position: Position) -> QPoint:
+        """Return where a data position of the layer is on the canvas."""
+        row, col = self._layer.data_to_world(position)
+        x, y = self._canvas.view.scene.transform.map([col, row])[:2]
+        return QPoint(round(x), round(y))
+
+    def _move(self, to: QPoint, modifier: Any, buttons: Any) -> None:
+        # QTest.mouseMove tells Qt of no pressed buttons, so that no drag would come of it.
+        there = QPointF(self._canvas.native.mapToGlobal(to))
+        event = QMouseEvent(
+            QEvent.Type.MouseMove, QPointF(to), there, Qt.MouseButton.NoButton, buttons, modifier
+        )
+        QApplication.sendEvent(self._canvas.native, event)
+
+
+@pytest.fixture
+def make_mouse() -> type[Mouse]:
+    """Hand out `Mouse`."""
+    return Mouse
