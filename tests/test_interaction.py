@@ -74,20 +74,41 @@ def test_a_click_finds_the_scale_of_its_object(side):
     assert prediction.timing.views <= len(POLICY.click_steps) + POLICY.max_reviews
 
 
-def test_the_first_good_view_saves_the_others():
+def test_a_good_view_that_two_others_bear_out_saves_the_rest():
     predictor = Moody({}, 40)
     predictor.scores = dict.fromkeys(range(2000), 0.95)
     prediction = run(square(200, 240), [Click((300, 300))], predictor)
-    assert prediction.timing.views == 1
-    assert predictor.encoded == 1
+    assert prediction.timing.views == predictor.encoded == 3
 
 
-def test_of_several_views_the_one_with_the_best_score_is_taken():
+def test_of_views_that_agree_the_one_with_the_best_score_is_taken():
     guesses = {91: 0.3, 181: 0.7, 45: 0.2, 362: 0.1}
     predictor = Moody(guesses, 70)
     prediction = run(square(200, 270), [Click((300, 300))], predictor)
     assert prediction.state.view.extent == 181
     assert prediction.state.score == 0.7
+
+
+def test_a_view_that_no_other_bears_out_is_not_taken():
+    class Accident(Moody):
+        def decode(self, features, prompts, previous, propagation):
+            self.side = 20 if features.extent == 45 else 70
+            return super().decode(features, prompts, previous, propagation)
+
+    predictor = Accident({45: 0.75, 91: 0.6, 181: 0.7, 362: 0.6}, 70)
+    prediction = run(square(200, 270), [Click((300, 300))], predictor)
+    assert prediction.state.view.extent == 181
+
+
+def test_an_object_that_the_window_cuts_is_not_taken():
+    class Cut(Moody):
+        def decode(self, features, prompts, previous, propagation):
+            self.side = 2 * features.extent if features.extent < 100 else 70
+            return super().decode(features, prompts, previous, propagation)
+
+    predictor = Cut({32: 0.75, 45: 0.75, 91: 0.75, 181: 0.6, 362: 0.6}, 70)
+    prediction = run(square(200, 270), [Click((300, 300))], predictor)
+    assert prediction.state.view.extent == 181
 
 
 def test_views_of_one_interaction_are_bounded():
@@ -99,6 +120,16 @@ def test_views_of_one_interaction_are_bounded():
     policy = replace(POLICY, max_reviews=3)
     prediction = run(square(200, 270), [Click((300, 300))], Restless({}, 1), policy=policy)
     assert prediction.timing.views <= len(POLICY.click_steps) + 3
+
+
+def test_a_doubtful_answer_is_looked_at_from_other_scales():
+    image, first = square(200, 300), [Click((250, 250))]
+    source = ImageSource(image)
+    base = run(source, first, Moody({}, 60)).state
+    for score, looks in ((0.9, 1), (0.3, 3)):
+        predictor = Moody(dict.fromkeys(range(2000), score), 60)
+        run(source, [*first, Click((260, 250))], predictor, base=base)
+        assert len(predictor.decoded) == looks
 
 
 def test_an_object_lost_on_the_way_brings_the_view_before_back():

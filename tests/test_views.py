@@ -221,14 +221,6 @@ def test_zooming_out_ends_with_the_whole_image(scene):
     assert view.extent <= max(32, 2 * max(shape))
 
 
-def test_fit_prefers_objects_of_the_right_size():
-    fit = POLICY.fit
-    assert fit(0.45, False) == fit(0.3, False) == 1
-    assert fit(0.05, False) < fit(0.1, False) < fit(0.2, False) < 1
-    assert fit(1.0, True) < fit(1.0, False) < 1
-    assert fit(0.0, False) == 0
-
-
 def test_the_policy_is_asked():
     eager = replace(POLICY, keep_low=0.4)
     view = View(0, 0, 128)

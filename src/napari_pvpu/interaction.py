@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_pvpu.masks import (
+    agreement,
     carry_probability,
     draw,
+    logit,
     outline,
     prior_probability,
     settle,
 )
 from napari_pvpu.prompts import Box, PriorMask, clip_bounds, joint_bounds
 from napari_pvpu.records import ObjectState, Prediction, RawPrediction, Timing
-from napari_pvpu.views import first_views, next_view
+from napari_pvpu.views import extent_for, first_views, next_view, view_around
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -69,13 +72,12 @@ class Predictor(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Look:
-    """What one look through a view showed, and how much it is worth."""
+    """What one look through a view showed."""
 
     state: ObjectState
     settled: Floats
     found: Bounds | None
     touched: Edges
-    worth: float
 
 
 class Interaction:
@@ -138,7 +140,7 @@ class Interaction:
         if request.prompts == base.prompts:
             return self._judge(base)
         if self._grown():
-            return self._review(self._next_look(base))
+            return self._review(self._explore(self._next_look(base)))
         # Prompts moved or went: what was fed back before may hold their traces, so start anew,
         # then once more with the answer, as if the prompts had come one after another.
         look = self._review(self._first_look(base))
@@ -175,24 +177,58 @@ class Interaction:
         if base is not None:
             if base.view.contains(self._bounds(), self._policy.margin, shape):
                 return self._look(base.view, self._fed(None, base.view))
-            found = self._judge(base).found
-            length = _length(found) if found else length
-        best: _Look | None = None
-        for view in first_views(
+            length = _length(self._judge(base).found) or length
+        views = first_views(
             request.prompts,
             shape,
             self._predictor.view_size,
             object_length=length,
             canvas_extent=request.canvas_extent,
             policy=self._policy,
-        ):
-            look = self._look(view, self._fed(None, view), propagate=False)
-            if best is None or look.worth > best.worth:
-                best = look
-            if best.worth >= self._policy.good_score:
+        )
+        looks: list[_Look] = []
+        for view in views:
+            looks.append(self._look(view, self._fed(None, view), propagate=False))
+            best, sure = self._consensus(looks)
+            if sure:
                 break
-        assert best is not None
         return best
+
+    def _explore(self, look: _Look) -> _Look:
+        """Look again at the scales beside while little is known and the answer is doubtful."""
+        policy, state = self._policy, look.state
+        if len(state.prompts) > policy.explored_prompts or state.score >= policy.explored_score:
+            return look
+        looks, shape, size = [look], self._source.shape, self._predictor.view_size
+        box = look.found or self._bounds()
+        center = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
+        for factor in (2.0, 0.5):
+            extent = extent_for(state.view.extent * factor, 1.0, size)
+            view = view_around(center, extent, size, shape)
+            if view != state.view and view.contains(self._bounds(), policy.margin, shape):
+                looks.append(self._look(view, self._fed(None, view), propagate=False))
+        return self._consensus(looks)[0]
+
+    def _consensus(self, looks: list[_Look]) -> tuple[_Look, bool]:
+        """Return the look that the others bear out best, and whether that is beyond doubt.
+
+        The network's own score cannot compare scales well: a nucleus, its nucleolus and its
+        cluster are all good objects. But at a wrong scale an answer is an accident, so answers
+        that agree across scales are to be trusted.
+        """
+        policy, cut = self._policy, logit(self._request.threshold)
+        scores = np.array([look.state.score for look in looks])
+        agreed = np.zeros((len(looks), len(looks)))
+        for (i, one), (j, two) in combinations(enumerate(looks), 2):
+            agreed[i, j] = agreed[j, i] = agreement(
+                one.settled, one.state.view, two.settled, two.state.view, cut
+            )
+        others = scores * (1 - np.eye(len(looks)))
+        support = (agreed * others).sum(axis=1) / np.maximum(others.sum(axis=1), 1e-9)
+        whole = np.where([any(look.touched) for look in looks], policy.cut_worth, 1.0)
+        best = int(np.argmax(whole * scores**2 * (support + policy.agreement_base)))
+        borne_out = int((agreed[best] >= policy.sure_agreement).sum()) >= 2
+        return looks[best], bool(scores[best] >= policy.sure_score and borne_out)
 
     def _review(self, look: _Look) -> _Look:
         """Take new views until one fits the object found in it."""
@@ -200,7 +236,7 @@ class Interaction:
         for _ in range(self._policy.max_reviews):
             view = next_view(
                 look.state.view,
-                look.found,
+                self._known(look),
                 look.touched,
                 self._bounds(),
                 self._source.shape,
@@ -209,8 +245,9 @@ class Interaction:
             if view in seen:
                 break
             seen.add(view)
-            fresh = self._look(view, self._fed(self._carried(look.state, view), view))
-            if fresh.found is None and look.found is not None:
+            carried = self._carried(look.state, view) if self._policy.feed_reviews else None
+            fresh = self._look(view, self._fed(carried, view))
+            if _length(fresh.found) < self._policy.lost_share * _length(look.found):
                 break  # the object was lost on the way: the view before is the better one
             look = fresh
         return look
@@ -225,14 +262,12 @@ class Interaction:
         )
 
     def _judge(self, state: ObjectState) -> _Look:
-        """Find the object in an answer and judge how well the view fits it."""
+        """Find the object in an answer."""
         request, view, shape = self._request, state.view, self._source.shape
         logits = state.shown(request.value_propagation)
         settled = settle(logits, view, state.prompts, shape, request.threshold, self._rules)
         found, touched = outline(settled, view, shape, request.threshold)
-        fill = _length(found) / view.extent if found else 0.0
-        worth = state.score * self._policy.fit(fill, any(touched))
-        return _Look(state, settled, found, touched, worth)
+        return _Look(state, settled, found, touched)
 
     def _decode(self, view: View, previous: Halves | None, propagate: bool) -> RawPrediction:
         answer = self._predictor.decode(
@@ -268,6 +303,13 @@ class Interaction:
         known = [each for each in (carried, prior) if each is not None]
         return np.maximum.reduce(known).astype(np.float16) if known else None
 
+    def _known(self, look: _Look) -> Bounds | None:
+        """Return the box of the mask found and of all positive prompts."""
+        boxes = [p.bounds for p in self._request.prompts if getattr(p, "positive", True)]
+        if look.found is not None:
+            boxes.append(look.found)
+        return clip_bounds(joint_bounds(boxes), self._source.shape) if boxes else None
+
     def _bounds(self) -> Bounds:
         bounds = joint_bounds(prompt.bounds for prompt in self._request.prompts)
         return clip_bounds(bounds, self._source.shape)
@@ -299,7 +341,10 @@ def _half(logits: Floats | None) -> Halves | None:
     return None if logits is None else logits.clip(-6e4, 6e4).astype(np.float16)
 
 
-def _length(bounds: Bounds) -> float:
+def _length(bounds: Bounds | None) -> float:
+    """Longer side of a box in pixels, 0 for none."""
+    if bounds is None:
+        return 0.0
     return max(bounds[2] - bounds[0], bounds[3] - bounds[1]) + 1
 
 

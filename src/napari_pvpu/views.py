@@ -142,41 +142,39 @@ class ViewPolicy:
         few pixels nor the whole), or as this share of the canvas if that is less.
     click_steps : tuple of float
         Multiples of the guess that are tried, best first.
-    good_score, good_fill : float, (float, float)
-        A candidate view whose score and fill reach these is taken without trying others.
-    spread : float
-        How fast a candidate's worth falls as its fill leaves `good_fill` (in octaves).
+    sure_score, sure_agreement : float
+        Looks through several scales end early at one whose expected IoU and agreement with the
+        others reach these.
+    explored_prompts, explored_score : int, float
+        After up to so many prompts the scales beside the present one are looked at again while
+        the expected IoU is below this.
+    feed_reviews : bool
+        Whether a new view is fed what the view before showed.
+    lost_share : float
+        A new view that shows less than this share of the length seen before is given up.
+    agreement_base, cut_worth : float
+        Worth of a look that agrees with no other, as a share of one that agrees with all; and of
+        one in which the object runs into the window's border.
     """
 
     object_fill: float = 0.45
     scribble_fill: float = 0.35
-    keep_low: float = 1 / 6
+    keep_low: float = 0.25
     keep_high: float = 0.8
     grow: float = 2.0
     margin: float = 3.0
     max_reviews: int = 3
     usual_length: float = 1.6
     canvas_share: float = 0.12
-    click_steps: tuple[float, ...] = (1.0, 2.0, 0.5, 4.0)
-    good_score: float = 0.85
-    good_fill: tuple[float, float] = (0.25, 0.67)
-    spread: float = 1.0
-
-    def fit(self, fill: float, touches: bool) -> float:
-        """Worth, 0 to 1, of a view in which the object found fills this share.
-
-        Parameters
-        ----------
-        fill : float
-            Longer side of the object's box over the view's extent.
-        touches : bool
-            Whether the object runs into the window's border inside the image.
-        """
-        if fill <= 0:
-            return 0.0
-        low, high = self.good_fill
-        away = max(math.log2(low / fill), math.log2(fill / high), 0.0)
-        return math.exp(-away / self.spread) * (0.5 if touches else 1.0)
+    click_steps: tuple[float, ...] = (1.0, 2.0, 0.5, 4.0, 0.25, 8.0)
+    sure_score: float = 0.8
+    sure_agreement: float = 0.8
+    agreement_base: float = 0.05
+    cut_worth: float = 0.5
+    explored_prompts: int = 3
+    explored_score: float = 0.7
+    feed_reviews: bool = True
+    lost_share: float = 0.25
 
 
 def extent_for(length: float, fill: float, size: int) -> int:
@@ -289,7 +287,8 @@ def next_view(
     view : View
         The present one.
     found : (row0, col0, row1, col1) or None
-        Box of the mask found in it, data coordinates; None if the mask is empty.
+        Box of what is known of the object, data coordinates: the mask found in the view and the
+        positive prompts; None if there is neither.
     touched : (top, left, bottom, right) of bool
         Sides of the window, inside the image, that the mask runs into.
     prompts : (row0, col0, row1, col1)
@@ -314,7 +313,9 @@ def next_view(
     fill = _length(found) / view.extent
     if held and policy.keep_low <= fill <= policy.keep_high:
         return view
-    wanted = extent_for(_length(found), policy.object_fill, size)
+    # A prompt beyond the view says that the object goes on there, who knows how far.
+    aim = policy.object_fill if held else policy.scribble_fill
+    wanted = extent_for(_length(found), aim, size)
     around = joint_bounds([found, prompts])
     center = _center(found) if held else _center(around)
     fresh = _holding(center, wanted, size, shape, around, policy)
