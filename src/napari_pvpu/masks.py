@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Drawing",
     "MaskRules",
+    "agreement",
     "carry_probability",
     "draw",
+    "logit",
     "marked_pixels",
     "outline",
     "prior_probability",
@@ -123,7 +125,7 @@ def settle(
     array, (S, S), float32
         A new array; far below the threshold outside the image.
     """
-    cut = _logit(threshold)
+    cut = logit(threshold)
     settled = np.array(logits, np.float32)
     for prompt in prompts:
         if isinstance(prompt, Click | Scribble):
@@ -147,7 +149,7 @@ def outline(
     view, shape, threshold
         As for `settle`.
     """
-    mask = settled > _logit(threshold)
+    mask = settled > logit(threshold)
     rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if len(rows) == 0:
         return None, (False,) * 4
@@ -231,6 +233,27 @@ def carry_probability(logits: npt.NDArray[np.floating], old: View, new: View) ->
     if old == new:
         return sigmoid(logits)
     return _show(sigmoid(logits), (old.row, old.col), 1 / old.scale, new)
+
+
+def agreement(one: Floats, one_view: View, two: Floats, two_view: View, cut: float) -> float:
+    """Return the intersection over union, in the image, of masks seen in two views.
+
+    Parameters
+    ----------
+    one, two : array, (S, S), float32
+        Settled logits.
+    one_view, two_view : View
+        Where they lie.
+    cut : float
+        Logit above which a pixel belongs to the mask.
+    """
+    if one_view.extent > two_view.extent:
+        one, one_view, two, two_view = two, two_view, one, one_view
+    fine, coarse = one > cut, two > cut
+    seen = _show(coarse, (two_view.row, two_view.col), 1 / two_view.scale, one_view)
+    shared = float(seen[fine].sum()) / one_view.scale**2
+    areas = fine.sum() / one_view.scale**2 + coarse.sum() / two_view.scale**2
+    return shared / max(areas - shared, 1e-9)
 
 
 def prior_probability(priors: Iterable[PriorMask], view: View) -> Floats | None:
@@ -334,7 +357,7 @@ def _drawn_box(
     settled: Floats, view: View, shape: tuple[int, int], threshold: float
 ) -> PixelBox | None:
     """Data pixels that the mask may reach: its box and a model pixel around, in the image."""
-    mask = settled > _logit(threshold)
+    mask = settled > logit(threshold)
     rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if len(rows) == 0:
         return None
@@ -367,5 +390,6 @@ def _window(view: View, origin: int, span: tuple[int, int]) -> tuple[slice, Axis
     return slice(low, high), (first + low * spacing, spacing, high - low)
 
 
-def _logit(probability: float) -> float:
+def logit(probability: float) -> float:
+    """Return the logit of a probability strictly between 0 and 1."""
     return math.log(probability / (1 - probability))
