@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from napari_pvpu.masks import (
     MaskRules,
+    agreement,
     carry_probability,
     draw,
     marked_pixels,
@@ -191,3 +192,22 @@ def test_prior_masks_in_a_view():
     both = prior_probability([PriorMask(mask, (110, 120)), PriorMask(mask, (150, 120))], view)
     assert (both > 0.5).sum() == 400
     assert prior_probability([], view) is None
+
+
+@pytest.mark.parametrize("swap", [False, True])
+def test_agreement_of_masks_seen_in_two_views(swap):
+    fine, coarse = View(50, 60, 64), View(0, 0, 256)
+    center = fine.to_data((60, 70))
+    one = disk(128, (60, 70), 20)
+    two = disk(128, coarse.to_view(center), 20 * coarse.scale / fine.scale)
+    pair = (two, coarse, one, fine) if swap else (one, fine, two, coarse)
+    assert agreement(*pair, 0.0) > 0.85
+    far = disk(128, (20, 20), 5)
+    assert agreement(far, fine, two, coarse, 0.0) == 0
+    empty = np.full((128, 128), -9, np.float32)
+    assert agreement(empty, fine, empty, coarse, 0.0) == 0
+
+
+def test_what_lies_outside_the_smaller_view_counts_as_disagreement():
+    everywhere = np.full((128, 128), 9, np.float32)
+    assert agreement(everywhere, View(0, 0, 64), everywhere, View(0, 0, 128), 0.0) == 0.25
