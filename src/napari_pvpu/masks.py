@@ -253,7 +253,7 @@ def agreement(one: Floats, one_view: View, two: Floats, two_view: View, cut: flo
     seen = _show(coarse, (two_view.row, two_view.col), 1 / two_view.scale, one_view)
     shared = float(seen[fine].sum()) / one_view.scale**2
     areas = fine.sum() / one_view.scale**2 + coarse.sum() / two_view.scale**2
-    return shared / max(areas - shared, 1e-9)
+    return float(shared / max(areas - shared, 1e-9))
 
 
 def prior_probability(priors: Iterable[PriorMask], view: View) -> Floats | None:
