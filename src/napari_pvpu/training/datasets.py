@@ -66,7 +66,7 @@ class ViewSampling:
     """
 
     size: int = 128
-    fill: tuple[float, float] = (0.1, 1.3)
+    fill: tuple[float, float] = (0.06, 2.5)
     fill_mode: float = 0.42
     shift: float = 0.3
     stretch: float = 0.2
