@@ -98,11 +98,12 @@ class Player:
         return session
 
     def _open(self, sample: samples.Sample) -> None:
-        """Put a picture in the place of the one before."""
-        self._viewer.layers.clear()
-        # Mesa's software OpenGL crashes when layers come and go without a frame in between.
-        self._rest(0.1)
-        self._viewer.add_image(sample.image, name=sample.name)
+        """Put a picture in front of those before."""
+        # Not removed but hidden: to look at afterwards, and because Mesa's software OpenGL
+        # crashes when the shader program that it used last is deleted with its layer.
+        for layer in self._viewer.layers:
+            layer.visible = False
+        self._controller.image = self._viewer.add_image(sample.image, name=sample.name)
         self._viewer.reset_view()
         self._wait()
         self._rest(0.1)
