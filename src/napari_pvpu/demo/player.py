@@ -100,7 +100,7 @@ class Player:
     def _open(self, sample: samples.Sample) -> None:
         """Put a picture in front of those before."""
         # Not removed but hidden: to look at afterwards, and because Mesa's software OpenGL
-        # crashes when the shader program that it used last is deleted with its layer.
+        # (22.3) has crashed in its next draw after image layers were removed.
         for layer in self._viewer.layers:
             layer.visible = False
         self._controller.image = self._viewer.add_image(sample.image, name=sample.name)
