@@ -34,3 +34,12 @@ def small_config() -> ModelConfig:
         pixel_dim=16,
         ppue_hidden=32,
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what opens windows last.
+
+    An optimiser imports triton, whose LLVM crashes when it is loaded after the one of Mesa's
+    software OpenGL; the other way round both work.
+    """
+    items.sort(key=lambda item: "gui" in item.path.parts)
