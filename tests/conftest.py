@@ -37,9 +37,9 @@ def small_config() -> ModelConfig:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run what opens windows last.
+    """Run what loads OpenGL last.
 
     An optimiser imports triton, whose LLVM crashes when it is loaded after the one of Mesa's
     software OpenGL; the other way round both work.
     """
-    items.sort(key=lambda item: "gui" in item.path.parts)
+    items.sort(key=lambda item: "gui" in item.path.parts or item.path.name == "test_manifest.py")
