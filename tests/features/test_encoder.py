@@ -48,10 +48,11 @@ def test_it_answers_as_the_network_does(encoder, weights):
     from napari_pvpu.features.prompt_tensors import prompt_batch
 
     with torch.inference_mode():
-        answer = network(
-            torch.from_numpy(pixels)[None],
+        answer = network.decode(
+            network.encode(torch.from_numpy(pixels)[None]),
             prompt_batch([CLICK]),
             torch.from_numpy(previous)[None, None],
+            second_reading=True,
         )
     assert raw.logits.shape == (SIZE, SIZE)
     assert raw.logits.dtype == np.float32

@@ -61,6 +61,16 @@ def test_empty_slots_change_nothing(net: PVPUNet, previous: bool) -> None:
     torch.testing.assert_close(few.score, many.score, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("views", [1, 2], ids=["one-view", "batch"])
+def test_second_reading_averages_both_answers(net: PVPUNet, views: int) -> None:
+    features = net.encode(torch.rand(views, 3, SIZE, SIZE))
+    batch = PromptBatch(*(torch.cat([x] * views) for x in prompts()))
+    before = torch.rand(views, 1, SIZE, SIZE)
+    both = net.decode(features, batch, before, second_reading=True).logits
+    fed, alone = net.decode(features, batch, before).logits, net.decode(features, batch).logits
+    torch.testing.assert_close(both, (fed + alone) / 2, rtol=1e-4, atol=1e-4)
+
+
 def test_order_of_prompts_does_not_matter(net: PVPUNet) -> None:
     features = net.encode(torch.rand(1, 3, SIZE, SIZE))
     batch = prompts()

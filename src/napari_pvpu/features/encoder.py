@@ -139,7 +139,7 @@ class ViewEncoder:
             fed = None
             if previous is not None:
                 fed = torch.from_numpy(previous)[None, None].to(self._device)
-            decoded = self._network.decode(features, batch, fed)
+            decoded = self._network.decode(features, batch, fed, second_reading=True)
             logits = _to_numpy(decoded.logits)
             decode_ms = _ms_since(start)
             propagated, em_ms = None, 0.0

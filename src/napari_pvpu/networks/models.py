@@ -202,7 +202,12 @@ class PVPUNet(nn.Module):
         return Features(levels.s2, levels.s4, levels.s8, levels.s16, image, inside)
 
     def decode(
-        self, features: Features, prompts: PromptBatch, previous: Tensor | None = None
+        self,
+        features: Features,
+        prompts: PromptBatch,
+        previous: Tensor | None = None,
+        *,
+        second_reading: bool = False,
     ) -> Decoded:
         """Run the light part for one interaction.
 
@@ -214,28 +219,48 @@ class PVPUNet(nn.Module):
             All prompts of the object, K at least 1, in view pixels.
         previous : Tensor, optional
             ``(B, 1, S, S)``, probability after the interaction before; None for the first.
+        second_reading : bool
+            With `previous`, read the prompts a second time without it, in the same batch, and
+            average the two answers, so that a wrong mask is not clung to.
 
         Returns
         -------
         Decoded
             Logits at full view size, features and score.
         """
+        readings = [previous, None] if second_reading and previous is not None else [previous]
         tokens = self.prompt_encoder(prompts, features.image)
         allowed = prompts.kind != EMPTY
         # A sample without any prompt keeps its first empty slot, which says just that.
         first = torch.zeros_like(allowed)
         first[:, 0] = True
         allowed = allowed | (first & ~allowed.any(1, keepdim=True))
-        states = reference_states(prompts, self.config.view_size, self.config.disk_radius, previous)
+        states = torch.cat([self._states(prompts, known) for known in readings])
+        fed = None
+        if previous is not None:
+            unknown = torch.zeros_like(previous)
+            fed = torch.cat([unknown if known is None else known for known in readings])
+        levels = Levels(*features[:4])
+        count, batch = len(readings), len(tokens)
+        if count > 1 and batch > 1:  # a single view is broadcast without a copy
+            levels = Levels._make(x.repeat(count, 1, 1, 1) for x in levels)
         out = self.decoder(
-            Levels(*features[:4]),
-            tokens,
-            allowed,
-            self.reference2(states, previous),
-            self.reference4(states, previous),
+            levels,
+            tokens.repeat(count, 1, 1),
+            allowed.repeat(count, 1),
+            self.reference2(states, fed),
+            self.reference4(states, fed),
         )
-        logits = upsample(out.logits, features.image.shape[-2:])
-        return Decoded(logits, out.pixels, out.prompt_features, out.score.sigmoid())
+        logits, pixels, prompt_features, score = (
+            x.unflatten(0, (count, batch)).mean(0)
+            for x in (out.logits, out.pixels, out.prompt_features, out.score)
+        )
+        logits = upsample(logits, features.image.shape[-2:])
+        return Decoded(logits, pixels, prompt_features, score.sigmoid())
+
+    def _states(self, prompts: PromptBatch, previous: Tensor | None) -> Tensor:
+        config = self.config
+        return reference_states(prompts, config.view_size, config.disk_radius, previous)
 
     def forward(
         self, view: Tensor, prompts: PromptBatch, previous: Tensor | None = None
