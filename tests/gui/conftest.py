@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,10 @@ def weights(tmp_path_factory: pytest.TempPathFactory, small_config: ModelConfig)
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "small.safetensors"
     save_weights(build_model(small_config), path)
+    # napari collects garbage at every step, each time through all that torch has imported: a
+    # fifth of the time of these tests. What is here by now stays anyway.
+    gc.collect()
+    gc.freeze()
     return path
 
 

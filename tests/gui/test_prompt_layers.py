@@ -260,6 +260,15 @@ def test_modifier_turns_the_polarity_round(drawing, modifiers, button, positive,
     )
 
 
+def test_polarity_of_a_modifier_is_for_one_prompt_only(drawing, qtbot) -> None:
+    drawing.clicks.mode = "add"
+    drawing.mouse(drawing.clicks, [(3, 4)], ["Shift"])
+    qtbot.waitUntil(lambda: not drawing.clicks.selected_data)
+    assert str(drawing.clicks.current_symbol) == SYMBOLS["positive"]
+    drawing.clicks.add([5, 6])  # from the console
+    assert [prompt.positive for prompt in drawing.prompts.read()] == [False, True]
+
+
 def test_modifier_works_for_boxes_and_scribbles(drawing) -> None:
     drawing.strokes.mode = "add_rectangle"
     drawing.mouse(drawing.strokes, [(10, 20), (15, 30), (30, 50)], ["Control"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -62,7 +63,11 @@ class Engine:
             If model, weights, device or image cannot be used.
         """
         if self._segmenter is None:
-            # Imports torch, which takes seconds: never on the GUI thread, never at start-up.
+            # Torch shares the cores with napari's own drawing. Its threads would wait for each
+            # other by spinning, up to thirty times slower as soon as one core is taken; the
+            # library that decides on this looks here when torch is imported.
+            os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+            # Takes seconds: never on the GUI thread, never at start-up.
             from napari_pvpu.segmenter import Segmenter
 
             self._segmenter = Segmenter(self.model, device=self.device)

@@ -16,7 +16,7 @@ SIDE = 64
 """Pixels drawn; Qt scales them down to the size that a button shows."""
 
 
-def draw_icon(name: str, color: str) -> QIcon:
+def draw_icon(name: str, color: str, checked: str | None = None) -> QIcon:
     """Return one of the pictures of this module.
 
     Parameters
@@ -25,7 +25,15 @@ def draw_icon(name: str, color: str) -> QIcon:
         ``"click"``, ``"box"``, ``"scribble"``, ``"plus"`` or ``"minus"``.
     color : str
         Of the lines; anything that `QColor` takes.
+    checked : str, optional
+        Of the lines while the button is pressed; by default the same.
     """
+    icon = QIcon(_drawn(name, color))
+    icon.addPixmap(_drawn(name, checked or color), QIcon.Mode.Normal, QIcon.State.On)
+    return icon
+
+
+def _drawn(name: str, color: str) -> QPixmap:
     pixmap = QPixmap(SIDE, SIDE)
     pixmap.fill(Qt.GlobalColor.transparent)
     painter = QPainter(pixmap)
@@ -36,7 +44,7 @@ def draw_icon(name: str, color: str) -> QIcon:
     painter.setPen(pen)
     _PICTURES[name](painter)
     painter.end()  # before the pixmap goes, or Qt complains
-    return QIcon(pixmap)
+    return pixmap
 
 
 def _click(painter: QPainter) -> None:

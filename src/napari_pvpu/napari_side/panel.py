@@ -43,10 +43,13 @@ TOOLS = (
     (Tool.BOX, "Box", "use_boxes", "Drag a box around the object"),
     (Tool.SCRIBBLE, "Scribble", "use_scribbles", "Draw a line along the object"),
 )
+ON_POSITIVE, ON_NEGATIVE = "#ffffff", "#1c1208"
+"""Colours of text on the polarities' own, for contrast."""
+
 STYLE = """
 QPushButton:checked {{ background-color: {current}; }}
-QPushButton#positive:checked {{ background-color: {positive}; color: white; }}
-QPushButton#negative:checked {{ background-color: {negative}; color: white; }}
+QPushButton#positive:checked {{ background-color: {positive}; color: {on_positive}; }}
+QPushButton#negative:checked {{ background-color: {negative}; color: {on_negative}; }}
 QPushButton#accept {{ padding: 7px; font-weight: bold; }}
 QPushButton#accept:enabled {{ background-color: {current}; }}
 QPushButton#accept:enabled:hover {{ background-color: {highlight}; }}
@@ -80,6 +83,7 @@ class Panel(QWidget):
     def _build(self) -> None:
         self.setMinimumWidth(NARROWEST)
         self.image = self._combo("Image layer to segment")
+        self.image.setPlaceholderText("none")
         self.model = self._combo("Network that finds the objects")
         self.tools = {tool: self._button(*row) for tool, *row in TOOLS}
         self.positive = self._button(
@@ -256,7 +260,13 @@ class Panel(QWidget):
             for name in ("current", "highlight", "foreground", "secondary", "text")
         }
         self.setStyleSheet(
-            STYLE.format(positive=COLORS[POSITIVE], negative=COLORS[NEGATIVE], **colors)
+            STYLE.format(
+                positive=COLORS[POSITIVE],
+                negative=COLORS[NEGATIVE],
+                on_positive=ON_POSITIVE,
+                on_negative=ON_NEGATIVE,
+                **colors,
+            )
         )
         # The switch paints itself and knows nothing of style sheets.
         self.propagation.onColor = QColor(colors["current"])
@@ -264,8 +274,8 @@ class Panel(QWidget):
         self.propagation.handleColor = QColor(colors["text"])
         for tool, name in ((Tool.CLICK, "click"), (Tool.BOX, "box"), (Tool.SCRIBBLE, "scribble")):
             self.tools[tool].setIcon(draw_icon(name, colors["text"]))
-        self.positive.setIcon(draw_icon("plus", colors["text"]))
-        self.negative.setIcon(draw_icon("minus", colors["text"]))
+        self.positive.setIcon(draw_icon("plus", colors["text"], ON_POSITIVE))
+        self.negative.setIcon(draw_icon("minus", colors["text"], ON_NEGATIVE))
 
     # The end
 
@@ -274,6 +284,7 @@ class Panel(QWidget):
         if event.type() == QEvent.Type.ParentChange:
             if self._docked and self.parent() is None:
                 self._shut()
+                self.deleteLater()  # napari leaves it lying about
             self._docked = self.parent() is not None
         return super().event(event)
 

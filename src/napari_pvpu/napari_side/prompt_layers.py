@@ -128,8 +128,7 @@ class PromptLayers:
         image), which a moment later is removed from its layer with a notice.
         """
         prompts: list[tuple[int, Prompt]] = list(self._masks.items())
-        for layer, index, order in self._finished():
-            prompt = self._prompt(layer, index)
+        for _, _, order, prompt in self._finished():
             if isinstance(prompt, PromptError):
                 self._tidy_later()
             else:
@@ -187,14 +186,16 @@ class PromptLayers:
         """Whether a stroke is under way: it is in its layer, but has not been announced."""
         return any(order == UNORDERED for _, order in rows_of(self.strokes))
 
-    def _finished(self) -> Iterator[tuple[PromptLayer, int, int]]:
+    def _finished(self) -> Iterator[tuple[PromptLayer, int, int, Prompt | PromptError]]:
+        """Yield layer, index, order and prompt of each row that is no longer being drawn."""
         for layer in self.layers:
-            for index, (_, order) in enumerate(rows_of(layer)):
+            for index, (polarity, order) in enumerate(rows_of(layer)):
                 if order != UNORDERED:
-                    yield layer, index, order
+                    yield layer, index, order, self._prompt(layer, index, polarity, order)
 
-    def _prompt(self, layer: PromptLayer, index: int) -> Prompt | PromptError:
-        polarity, order = rows_of(layer)[index]
+    def _prompt(
+        self, layer: PromptLayer, index: int, polarity: str, order: int
+    ) -> Prompt | PromptError:
         if layer is self.strokes and order in self._stray:
             return PromptError("to draw a box, press in one corner and drag to the other")
         try:
@@ -273,10 +274,14 @@ class PromptLayers:
                 set_defaults(layer, polarity)
 
     def _deselect(self) -> None:
-        """Put away the handles of what has just been drawn: they hide its colour."""
+        """Put away the handles of what has just been drawn: they hide its colour.
+
+        napari has also made its polarity the next one's; that is put right, too.
+        """
         for layer in self.layers:
             if str(layer.mode).startswith("add") and not self._drawing:
                 layer.selected_data = set()
+        self._set_defaults(self._polarity)
 
     def _tidy_later(self) -> None:
         """Remove useless rows once napari has finished with the event that made them."""
@@ -288,8 +293,8 @@ class PromptLayers:
         self._tidying = False
         useless = [
             (layer, index, str(prompt))
-            for layer, index, _ in self._finished()
-            if isinstance(prompt := self._prompt(layer, index), PromptError)
+            for layer, index, _, prompt in self._finished()
+            if isinstance(prompt, PromptError)
         ]
         with self._silently():
             for layer in self.layers:
