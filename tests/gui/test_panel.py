@@ -229,6 +229,7 @@ def test_closing_the_dock_closes_everything(panel, viewer) -> None:
     controller = panel.controller
     dock = next(dock for dock in viewer.window._wrapped_dock_widgets.values())
     dock.destroyOnClose()
+    panel.close()  # once more does no harm
     assert not controller.is_open
     assert not controller._worker.thread_alive
     assert {layer.name for layer in viewer.layers} == {"blobs", "blobs objects"}

@@ -71,7 +71,7 @@ class Panel(QWidget):
 
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__()
-        self._docked = False
+        self._docked = self._is_shut = False
         self.controller = attach(napari_viewer)
         self._build()
         self._connect()
@@ -293,6 +293,9 @@ class Panel(QWidget):
         super().closeEvent(event)
 
     def _shut(self) -> None:
+        if self._is_shut:
+            return
+        self._is_shut = True
         viewer = self.controller.viewer
         if viewer is not None:
             viewer.events.theme.disconnect(self._on_theme)
