@@ -213,7 +213,8 @@ def models(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List models: name, parameters, and whether the weights come with the package."""
-    from napari_pvpu.networks.models import PRESETS, build_model, count_parameters
+    from napari_pvpu.networks.interface import count_parameters
+    from napari_pvpu.networks.models import PRESETS, build_model
     from napari_pvpu.networks.weights import bundled_path
 
     rows: list[dict[str, Any]] = []

@@ -123,7 +123,7 @@ def test_threads_wait_for_each_other(encoder):
 
 
 def test_features_carry_no_gradients(encoder):
-    assert not any(level.requires_grad for level in encoder.encode(view()))
+    assert not any(level.requires_grad for level in encoder.encode(view()).levels)
 
 
 def test_unknown_models_are_refused():

@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from napari_pvpu.networks.models import (
-    PRESETS,
-    Features,
-    ModelConfig,
-    PVPUNet,
-    build_model,
-    count_parameters,
-)
+from napari_pvpu.networks.interface import Features, count_parameters
+from napari_pvpu.networks.models import PRESETS, ModelConfig, PVPUNet, build_model
 from napari_pvpu.networks.prompt_encoding import BOX, CLICK, SCRIBBLE, PromptBatch
 
 if TYPE_CHECKING:
@@ -93,8 +87,9 @@ def test_views_of_a_batch_do_not_touch_each_other(net: PVPUNet) -> None:
     views = torch.rand(3, 3, SIZE, SIZE)
     together = net.encode(views)
     alone = net.encode(views[1:2])
-    for both, one in zip(together, alone, strict=True):
+    for both, one in zip(together.levels, alone.levels, strict=True):
         torch.testing.assert_close(both[1:2], one, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(together.inside[1:2], alone.inside)
 
 
 @pytest.mark.parametrize(
@@ -106,8 +101,8 @@ def test_brightness_and_contrast_of_the_view_do_not_matter(
     net: PVPUNet, change: Callable[[torch.Tensor], torch.Tensor]
 ) -> None:
     view = torch.rand(1, 3, SIZE, SIZE)
-    expected = net.encode(view).s8
-    torch.testing.assert_close(net.encode(change(view)).s8, expected, rtol=2e-2, atol=2e-2)
+    expected = net.encode(view).levels[2]
+    torch.testing.assert_close(net.encode(change(view)).levels[2], expected, rtol=2e-2, atol=2e-2)
 
 
 @pytest.mark.parametrize(
@@ -127,8 +122,8 @@ def test_features_repeat_each_view(net: PVPUNet) -> None:
     features = net.encode(torch.rand(2, 3, SIZE, SIZE))
     twice = features.repeat(2)
     assert isinstance(twice, Features)
-    torch.testing.assert_close(twice.s4[1], features.s4[0])
-    torch.testing.assert_close(twice.s4[2], features.s4[1])
+    torch.testing.assert_close(twice.levels[1][1], features.levels[1][0])
+    torch.testing.assert_close(twice.levels[1][2], features.levels[1][1])
 
 
 def test_gradients_reach_every_parameter(small_config: ModelConfig) -> None:

@@ -13,6 +13,7 @@ from napari_pvpu.training.simulate import (
     SimulatedUser,
     UserHabits,
     choose_pixels,
+    coarsen_masks,
     corrupt_masks,
     depth_map,
 )
@@ -137,3 +138,15 @@ def test_spoilt_masks_differ_but_overlap() -> None:
     overlap = (masks & spoilt).flatten(1).sum(1) / (masks | spoilt).flatten(1).sum(1)
     assert float(overlap.min()) > 0.2
     assert float((overlap < 1).float().mean()) > 0.5
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_coarse_masks_are_soft_and_stay_in_place(seed: int) -> None:
+    masks = disks((32, 32, 20), (10, 50, 8))
+    coarse = coarsen_masks(masks, torch.Generator().manual_seed(seed))
+    assert coarse.shape == masks.shape
+    assert 0 <= float(coarse.min()) <= float(coarse.max()) <= 1
+    assert bool(((coarse > 0.05) & (coarse < 0.95)).any())
+    hard = coarse > 0.5
+    overlap = (masks & hard).flatten(1).sum(1) / (masks | hard).flatten(1).sum(1)
+    assert float(overlap.min()) > 0.7

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
     from pathlib import Path
 
-    from napari_pvpu.networks.models import Features
+    from napari_pvpu.networks.interface import Features
     from napari_pvpu.prompts import Prompt
     from napari_pvpu.propagation import PropagationSettings
 

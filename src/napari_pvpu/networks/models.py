@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from napari_pvpu.networks.backbones import ConvStemViT, Levels, normalize_view
 from napari_pvpu.networks.blocks import upsample
 from napari_pvpu.networks.decoders import PromptDecoder
+from napari_pvpu.networks.interface import Decoded, Features, PromptableNetwork
 from napari_pvpu.networks.prompt_encoding import EMPTY, PPuE, PPuEConfig, PromptBatch
 from napari_pvpu.networks.pyramids import TopDownPyramid
 from napari_pvpu.networks.reference_map import ReferenceMapEmbedding, reference_states
@@ -93,53 +94,7 @@ class ModelConfig:
 PRESETS: dict[str, ModelConfig] = {"pvpu-nano": ModelConfig()}
 
 
-class Features(NamedTuple):
-    """What is kept of a view between interactions.
-
-    Attributes
-    ----------
-    s2, s4, s8, s16 : Tensor
-        ``(B, C_i, S / i, S / i)``.
-    image : Tensor
-        ``(B, 3, S, S)``, the normalised view, for the visual term of the prompt encoding.
-    inside : Tensor
-        ``(B, 1, S, S)``, one inside the image.
-    """
-
-    s2: Tensor
-    s4: Tensor
-    s8: Tensor
-    s16: Tensor
-    image: Tensor
-    inside: Tensor
-
-    def repeat(self, times: int) -> Features:
-        """Repeat each view `times` times, to answer several prompt sets on it at once."""
-        return Features._make(x.repeat_interleave(times, 0) for x in self)
-
-
-class Decoded(NamedTuple):
-    """Answer to the prompts of one interaction.
-
-    Attributes
-    ----------
-    logits : Tensor
-        ``(B, 1, S, S)`` float32.
-    pixels : Tensor
-        ``(B, D, S / 4, S / 4)``, pixel features.
-    prompt_features : Tensor
-        ``(B, K, D)``, prompt features in the same space.
-    score : Tensor
-        ``(B,)``, expected intersection over union, 0 to 1.
-    """
-
-    logits: Tensor
-    pixels: Tensor
-    prompt_features: Tensor
-    score: Tensor
-
-
-class PVPUNet(nn.Module):
+class PVPUNet(PromptableNetwork):
     """Promptable segmentation of views: encode once, decode at each interaction.
 
     Parameters
@@ -199,7 +154,7 @@ class PVPUNet(nn.Module):
         """
         image, inside = normalize_view(view)
         levels: Levels = self.pyramid(self.encoder(image, inside))
-        return Features(levels.s2, levels.s4, levels.s8, levels.s16, image, inside)
+        return Features(levels, image, inside)
 
     def decode(
         self,
@@ -240,7 +195,7 @@ class PVPUNet(nn.Module):
         if previous is not None:
             unknown = torch.zeros_like(previous)
             fed = torch.cat([unknown if known is None else known for known in readings])
-        levels = Levels(*features[:4])
+        levels = Levels(*features.levels)
         count, batch = len(readings), len(tokens)
         if count > 1 and batch > 1:  # a single view is broadcast without a copy
             levels = Levels._make(x.repeat(count, 1, 1, 1) for x in levels)
@@ -262,18 +217,15 @@ class PVPUNet(nn.Module):
         config = self.config
         return reference_states(prompts, config.view_size, config.disk_radius, previous)
 
+    def encoder_modules(self) -> tuple[nn.Module, ...]:
+        """Return the parts that run once for each view."""
+        return self.encoder, self.pyramid
+
     def forward(
         self, view: Tensor, prompts: PromptBatch, previous: Tensor | None = None
     ) -> Decoded:
         """Encode and decode in one go."""
         return self.decode(self.encode(view), prompts, previous)
-
-
-def count_parameters(model: PVPUNet) -> tuple[int, int]:
-    """Return the number of all parameters and of those that run at each interaction."""
-    total = sum(p.numel() for p in model.parameters())
-    encoder = sum(p.numel() for m in (model.encoder, model.pyramid) for p in m.parameters())
-    return total, total - encoder
 
 
 def build_model(model: str | ModelConfig) -> PVPUNet:

@@ -289,3 +289,30 @@ def corrupt_masks(masks: Tensor, generator: torch.Generator) -> Tensor:
     out = torch.where(plane & (fill < 0.3), 0.0, out)
     out = torch.where(plane & (fill > 0.7), around, out)
     return out[:, 0] > 0.5
+
+
+def coarsen_masks(masks: Tensor, generator: torch.Generator) -> Tensor:
+    """Make prior masks as a view at a coarser scale gives them.
+
+    Parameters
+    ----------
+    masks : Tensor
+        ``(N, S, S)`` bool.
+    generator : torch.Generator
+        On the device of `masks`.
+
+    Returns
+    -------
+    Tensor
+        ``(N, S, S)`` float32, 0 to 1: averaged over blocks of 2, 4 or 8 pixels, the same for the
+        whole batch, and interpolated back.
+    """
+    size = masks.shape[-1]
+    draw = torch.randint(1, 4, (1,), generator=generator, device=masks.device)
+    block = 2 ** int(draw)
+    moves = torch.randint(0, block, (2,), generator=generator, device=masks.device).tolist()
+    # Blocks begin anywhere, as the grid of the coarser view does.
+    padded = F.pad(masks.float()[:, None], (moves[1], block, moves[0], block), mode="replicate")
+    small = F.avg_pool2d(padded, block)
+    wide = F.interpolate(small, scale_factor=block, mode="bilinear", align_corners=False)
+    return wide[:, 0, moves[0] : moves[0] + size, moves[1] : moves[1] + size]

@@ -19,19 +19,22 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from napari_pvpu.networks.losses import dice_loss, normalized_focal_loss, p2c_loss
-from napari_pvpu.networks.models import Features, ModelConfig, PVPUNet, build_model
+from napari_pvpu.networks.models import ModelConfig, PVPUNet, build_model
 from napari_pvpu.networks.prompt_encoding import EMPTY
 from napari_pvpu.training.datasets import Atlas, Views, ViewSampling, augment
 from napari_pvpu.training.simulate import (
     PromptMemory,
     SimulatedUser,
     UserHabits,
+    coarsen_masks,
     corrupt_masks,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from napari_pvpu.networks.interface import Features
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,8 @@ class TrainingConfig:
         Weights of the prompt-to-pixel and of the score loss beside NFL + Dice.
     prior : float
         Chance that an object starts from a spoilt mask instead of nothing.
+    coarse : float
+        Share of spoilt masks that are blurred too, as a mask from a coarser view is.
     forget : float
         Chance that the last round is answered without the mask before it, from the prompts alone,
         so that a wrong mask is not clung to.
@@ -82,7 +87,8 @@ class TrainingConfig:
     average: float = 0.998
     p2c: float = 0.5
     score: float = 0.2
-    prior: float = 0.08
+    prior: float = 0.15
+    coarse: float = 0.5
     forget: float = 0.25
     seed: int = 0
     precision: str = "bf16"
@@ -255,7 +261,7 @@ class Trainer:
         """Prompt, predict and correct for `rounds` rounds; the last one gives the loss."""
         memory = PromptMemory()
         previous, prediction = self._start(truth)
-        kept = Features(*(x.detach() for x in features))
+        kept = features.detach()
         for _ in range(rounds - 1):
             self.user.answer(truth, prediction, memory)
             with torch.no_grad():
@@ -275,7 +281,10 @@ class Trainer:
         if self._draw() >= self.config.prior:
             return None, None
         spoilt = corrupt_masks(truth, self.generator)
-        return spoilt[:, None].float(), spoilt
+        if self._draw() >= self.config.coarse:
+            return spoilt[:, None].float(), spoilt
+        coarse = coarsen_masks(spoilt, self.generator)
+        return coarse[:, None], coarse > 0.5
 
     def _loss(
         self, features: Features, truth: Tensor, memory: PromptMemory, previous: Tensor | None
