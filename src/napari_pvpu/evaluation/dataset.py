@@ -1,8 +1,9 @@
 """Folders of images with object masks.
 
-Layout: ``images/`` (PNG, TIFF, WebP, JPEG), ``masks/`` (label images of 8 or 16 bits, 0 is
+Layout: ``images/`` (PNG, TIFF, WebP, JPEG, BMP), ``masks/`` (label images of 8 or 16 bits, 0 is
 background, same stems) and, if there, ``ignore/`` (non-zero pixels are not scored, same stems;
 an image without one is scored everywhere). Needs numpy and Pillow, and tifffile for TIFF.
+`benchmark_layouts` reads the layouts of published benchmarks through the same interface.
 """
 
 from __future__ import annotations
@@ -20,9 +21,17 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["MaskFolder", "ObjectRef", "Sample", "SampleFiles", "read_image", "read_labels"]
+__all__ = [
+    "MaskFolder",
+    "ObjectRef",
+    "Sample",
+    "SampleFiles",
+    "by_stem",
+    "read_image",
+    "read_labels",
+]
 
-SUFFIXES = (".png", ".tif", ".tiff", ".webp", ".jpg", ".jpeg")
+SUFFIXES = (".png", ".tif", ".tiff", ".webp", ".jpg", ".jpeg", ".bmp")
 _TIFF = (".tif", ".tiff")
 _MAX_LISTED = 10
 _MAX_CHANNELS = 16
@@ -100,23 +109,25 @@ class MaskFolder:
 
     def __getitem__(self, index: int) -> Sample:
         files = self.files[index]
-        labels = read_labels(files.mask)
+        labels, valid = self._read_truth(files)
         image = _channels_last(read_image(files.image), labels.shape, files.image)
-        valid = np.ones(labels.shape, dtype=bool)
-        if files.ignore is not None:
-            valid = read_labels(files.ignore) == 0
-            if valid.shape != labels.shape:
-                raise DatasetError(_size_problem(files.ignore, valid.shape, labels.shape))
         return Sample(files.stem, image, labels, valid)
+
+    def _read_truth(self, files: SampleFiles) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+        """Labels and scored pixels of one image; what other layouts read differently."""
+        labels = read_labels(files.mask)
+        if files.ignore is None:
+            return labels, np.ones(labels.shape, dtype=bool)
+        valid = read_labels(files.ignore) == 0
+        if valid.shape != labels.shape:
+            raise DatasetError(_size_problem(files.ignore, valid.shape, labels.shape))
+        return labels, valid
 
     def objects(self, index: int) -> tuple[ObjectRef, ...]:
         """The objects of one image that are large enough, by ascending label."""
         if index not in self._objects:
-            files = self.files[index]
-            labels = read_labels(files.mask)
-            if files.ignore is not None:
-                labels = np.where(read_labels(files.ignore) == 0, labels, 0)
-            values, counts = np.unique(labels, return_counts=True)
+            labels, valid = self._read_truth(self.files[index])
+            values, counts = np.unique(np.where(valid, labels, 0), return_counts=True)
             self._objects[index] = tuple(
                 ObjectRef(index, int(value), int(count))
                 for value, count in zip(values, counts, strict=True)
@@ -158,7 +169,7 @@ class MaskFolder:
         chosen = [queue[turn] for turn in range(rounds) for queue in queues if turn < len(queue)]
         if not chosen:
             raise DatasetError(
-                f"{self.root / 'masks'} holds no object of {self.min_area} or more pixels; "
+                f"{self.root} holds no object of {self.min_area} or more pixels; "
                 "label the objects with 1, 2, ... or lower the minimal area"
             )
         return sorted(chosen if limit is None else chosen[:limit])
@@ -275,9 +286,9 @@ def _pair_files(root: Path) -> list[SampleFiles]:
     for name in ("images", "masks"):
         if not (root / name).is_dir():
             raise DatasetError(f"{root} has no folder {name}/; expected images/ and masks/ in it")
-    images = _by_stem(root / "images")
-    masks = _by_stem(root / "masks")
-    ignored = _by_stem(root / "ignore") if (root / "ignore").is_dir() else {}
+    images = by_stem(root / "images")
+    masks = by_stem(root / "masks")
+    ignored = by_stem(root / "ignore") if (root / "ignore").is_dir() else {}
     if not images:
         raise DatasetError(f"{root / 'images'} holds no image ({', '.join(SUFFIXES)})")
     missing = [f"{images[stem].name} has no mask of this stem" for stem in images.keys() - masks]
@@ -293,10 +304,11 @@ def _pair_files(root: Path) -> list[SampleFiles]:
     return pairs
 
 
-def _by_stem(folder: Path) -> dict[str, Path]:
+def by_stem(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> dict[str, Path]:
+    """Files of a folder by stem, hidden files left out; raises `DatasetError` for equal stems."""
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+        if path.suffix.lower() not in suffixes or path.name.startswith("."):
             continue
         if path.stem in found:
             raise DatasetError(
