@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -24,6 +24,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Prior = Literal["dot", "fixed"]
+
+
+class PositionTerms(Protocol):
+    """What units and tokens say to each other by where they lie; see `relative_position`."""
+
+    def logits(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """Return ``q_i r^q_{k-i} + xi_k r^k_{k-i}``, (..., I, K), before the factor alpha."""
+
+    def values(self, weights: Tensor) -> Tensor | None:
+        """Return ``sum_k w_ik r^v_{k-i}``, (..., I, m), or None without a value term."""
+
+    def rows(self, start: int, stop: int) -> PositionTerms:
+        """Return the terms of some of the tokens with all units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +79,8 @@ class Tokens:
         prior, or a position bias under either.
     mask : Tensor, optional
         (..., I, K) bool or broadcast to it, the units a token may come from.
+    position : PositionTerms, optional
+        Relative position terms on queries, keys and values.
     """
 
     queries: Tensor
@@ -73,6 +88,7 @@ class Tokens:
     known: Tensor | None = None
     log_prior: Tensor | None = None
     mask: Tensor | None = None
+    position: PositionTerms | None = None
 
 
 def attention_logits(units: Units, tokens: Tokens) -> Tensor:
@@ -93,11 +109,18 @@ def attention_logits(units: Units, tokens: Tokens) -> Tensor:
 
     Notes
     -----
-    Source: eqs. 10 to 12 and B.2. With a precision per unit the terms in ``|q|^2`` and
-    ``log alpha`` do not cancel and are kept.
+    Source: eqs. 10 to 12, B.2, and for positions eq. 25 and B.13, which make logits of
+    ``alpha (q xi + q r^q + xi r^k)``. With a precision per unit the terms in ``|q|^2`` and
+    ``log alpha`` do not cancel and are kept. Under the "fixed" prior the query's position term
+    is one more mixing weight, in which no key occurs, so that EM stays monotone; the key's term
+    moves the prior with the keys as "dot" does.
     """
     with torch.autocast(tokens.queries.device.type, enabled=False):
         logits = _gaussian(tokens.queries, units.keys, units.alpha, units.prior)
+        if tokens.position is not None:
+            place = tokens.position.logits(exact(tokens.queries), exact(units.keys))
+            factor = _per_unit(units.alpha)
+            logits = logits + (units.alpha if factor is None else factor) * place
         if tokens.values is not None:
             values = tokens.values
             if tokens.known is not None:
@@ -155,14 +178,31 @@ def infer_values(units: Units, tokens: Tokens, chunk: int | None = None) -> Tens
 
     Notes
     -----
-    Source: B.4 to B.6. Under the mixture a unit counts by its responsibility times its value
-    precision; here it counts by its responsibility, which is the same for a uniform precision.
+    Source: B.3 to B.6. Where a token's value is guessed, a unit counts by its responsibility
+    times its value precision, the EM step towards the likeliest value (B.3); without a guess it
+    counts by its responsibility, which gives the expected value. For a uniform precision the two
+    are the same. A value term of the positions is added to the units' values.
     """
     values = exact(units.values)
     with torch.autocast(values.device.type, enabled=False):
-        return torch.cat(
-            [responsibilities(units, part) @ values for part in chunks(tokens, chunk)], dim=-2
-        )
+        parts = []
+        for part in chunks(tokens, chunk):
+            weight = _times_precision(responsibilities(units, part), units, part)
+            out = weight @ values
+            place = None if part.position is None else part.position.values(weight)
+            parts.append(out if place is None else out + place)
+        return torch.cat(parts, dim=-2)
+
+
+def _times_precision(weight: Tensor, units: Units, tokens: Tokens) -> Tensor:
+    """Weights r beta, brought to the sum of r, for tokens with a guess of their value."""
+    beta = _per_unit(units.beta)
+    if beta is None or tokens.values is None:
+        return weight
+    scaled = weight * beta
+    total = scaled.sum(-1, keepdim=True)
+    scaled = torch.where(total > 0, scaled / total.clamp_min(torch.finfo(total.dtype).tiny), 0.0)
+    return scaled if tokens.known is None else torch.where(tokens.known[..., None], scaled, weight)
 
 
 def exact(values: Tensor) -> Tensor:
@@ -211,6 +251,7 @@ def chunks(tokens: Tokens, chunk: int | None) -> Iterator[Tokens]:
             known=None if tokens.known is None else tokens.known[..., rows],
             log_prior=_rows_of(tokens.log_prior, rows),
             mask=_rows_of(tokens.mask, rows),
+            position=None if tokens.position is None else tokens.position.rows(start, rows.stop),
         )
 
 

@@ -1,0 +1,148 @@
+"""Relative position terms of attention on a line or a grid, on queries, keys and values.
+
+A token at i and a unit at j share learnt vectors ``r_{j-i}``. On a grid the vector is the sum of
+one for the offset in rows and one for that in columns, so that a tensor of all pairs with their
+channels is never formed, and lines and grids can share the same tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor, nn
+
+from napari_pvpu.networks.mixture import exact
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Term = Literal["query", "key", "value"]
+FULL: tuple[Term, ...] = ("query", "key", "value")
+
+
+@dataclass(frozen=True, slots=True)
+class RelativeTerms:
+    """Position terms between some tokens and all units of one line or grid.
+
+    Attributes
+    ----------
+    places : tuple of Tensor
+        For each axis (K,) int64, where each unit lies.
+    own : tuple of Tensor
+        For each axis (I,) int64, where each token lies.
+    query, key, value : tuple of Tensor, or None
+        For each axis of length L the vectors of all pairs, (L tokens, L units, channels).
+    shape : tuple of int
+        Lengths of the axes; their product is K, row-major.
+    """
+
+    places: tuple[Tensor, ...]
+    own: tuple[Tensor, ...]
+    query: tuple[Tensor, ...] | None
+    key: tuple[Tensor, ...] | None
+    value: tuple[Tensor, ...] | None
+    shape: tuple[int, ...]
+
+    def logits(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """Return ``q_i r^q_{k-i} + xi_k r^k_{k-i}`` for (..., I, d) and (..., K, d)."""
+        total = queries.new_zeros(())
+        for axis, (place, own) in enumerate(zip(self.places, self.own, strict=True)):
+            if self.query is not None:
+                table = exact(self.query[axis])[own]  # (I, L, d)
+                along = torch.einsum("...id,ild->...il", queries, table)
+                total = total + along.index_select(-1, place)
+            if self.key is not None:
+                table = exact(self.key[axis])[:, place]  # (L, K, d)
+                along = torch.einsum("...kd,lkd->...lk", keys, table)
+                total = total + along.index_select(-2, own)
+        return total
+
+    def values(self, weights: Tensor) -> Tensor | None:
+        """Return ``sum_k w_ik r^v_{k-i}`` for (..., I, K), or None without a value term."""
+        if self.value is None:
+            return None
+        total = weights.new_zeros(())
+        grid = weights.unflatten(-1, self.shape)
+        first = grid.ndim - len(self.shape)
+        for axis, own in enumerate(self.own):
+            others = [first + i for i in range(len(self.shape)) if i != axis]
+            along = grid.sum(others) if others else grid
+            table = exact(self.value[axis])[own]  # (I, L, m)
+            total = total + torch.einsum("...il,ilm->...im", along, table)
+        return total
+
+    def rows(self, start: int, stop: int) -> RelativeTerms:
+        """Return the terms of tokens `start` to `stop` with all units."""
+        return replace(self, own=tuple(own[start:stop] for own in self.own))
+
+
+class RelativePosition(nn.Module):
+    """Learnt vectors for every offset along rows and columns.
+
+    Parameters
+    ----------
+    key_dim, value_dim : int
+        Channels of queries and keys, and of values; all heads share the vectors.
+    max_side : int
+        Longest line with vectors for all its offsets; farther offsets share the last one, so
+        that maps of any size work.
+    terms : sequence of {"query", "key", "value"}
+        Which terms there are. All three give Axial-DeepLab's ``qk + qr + kr`` and its value
+        term, "query" alone BoTNet's.
+
+    Raises
+    ------
+    ValueError
+        If `max_side` is below 1, or there is no term or one that is unknown.
+
+    Notes
+    -----
+    Source: arXiv 2106.15338, eq. 25 and B.13. Axial-DeepLab normalises the terms by batch
+    statistics; here they enter as the mixture model has them.
+    """
+
+    def __init__(
+        self, key_dim: int, value_dim: int, max_side: int, terms: Sequence[Term] = FULL
+    ) -> None:
+        super().__init__()
+        if max_side < 1:
+            raise ValueError(f"max_side is {max_side}; choose 1 or more")
+        if not terms or not set(terms) <= set(FULL):
+            raise ValueError(f"position terms are {tuple(terms)}; choose from {FULL}")
+        self.max_side = max_side
+        for name, dim in (("query", key_dim), ("key", key_dim), ("value", value_dim)):
+            table = nn.Parameter(torch.empty(2, 2 * max_side - 1, dim)) if name in terms else None
+            if table is not None:
+                nn.init.normal_(table, std=dim**-0.5)
+            self.register_parameter(name, table)
+
+    def forward(self, height: int | None, width: int | None) -> RelativeTerms:
+        """Lay the vectors out.
+
+        Parameters
+        ----------
+        height, width : int or None
+            Of the grid in tokens; None for the axis that a line does not have.
+
+        Returns
+        -------
+        RelativeTerms
+            For all tokens of the line or grid, row-major.
+        """
+        axes = [(axis, n) for axis, n in enumerate((height, width)) if n is not None]
+        shape = tuple(n for _, n in axes)
+        device = next(self.parameters()).device
+        steps = [torch.arange(n, device=device) for n in shape]
+        places = tuple(grid.flatten() for grid in torch.meshgrid(*steps, indexing="ij"))
+        most = self.max_side - 1
+        offsets = [(step - step[:, None]).clamp(-most, most) + most for step in steps]
+
+        def lay(table: Tensor | None) -> tuple[Tensor, ...] | None:
+            if table is None:
+                return None
+            return tuple(table[axis][at] for (axis, _), at in zip(axes, offsets, strict=True))
+
+        query, key, value = (lay(self._parameters[name]) for name in FULL)
+        return RelativeTerms(places, places, query, key, value, shape)
