@@ -243,7 +243,8 @@ def _open(path: Path, mode: str | None = None) -> tuple[NDArray[Any], str]:
 def _trimap(path: Path) -> Truth:
     """GrabCut and Berkeley: above 128 is the object, 128 itself is not scored."""
     values = _open(path, "RGB")[0][..., 2]
-    return ((values > 128) | (values == 1)).astype(np.int32), values != 128
+    valid: NDArray[np.bool_] = values != 128
+    return np.asarray((values > 128) | (values == 1), np.int32), valid
 
 
 def _holds_trimaps(root: Path) -> bool:
@@ -269,7 +270,7 @@ def _holds_trimaps(root: Path) -> bool:
 
 def _any_channel(path: Path) -> Truth:
     """DAVIS: whatever is not black is the one object."""
-    labels = _open(path, "RGB")[0].any(axis=2).astype(np.int32)
+    labels = np.asarray(_open(path, "RGB")[0].max(axis=2) > 0, np.int32)
     return labels, np.ones(labels.shape, dtype=bool)
 
 
@@ -298,10 +299,10 @@ def _voc(path: Path) -> Truth:
     values, mode = _open(path)
     if mode in ("P", "L") and values.ndim == 2:
         grey = _VOID_GREY if mode == "L" else _VOID_INDEX
-        void: NDArray[np.bool_] = np.isin(values, (_VOID_INDEX, grey))
-        return np.where(void, 0, values).astype(np.int32), ~void
+        unscored = np.isin(values, (_VOID_INDEX, grey))
+        return np.where(unscored, 0, values).astype(np.int32), ~unscored
     colours = _open(path, "RGB")[0].astype(np.int32)
-    void = np.equal(colours, _VOID_COLOUR).all(axis=2)
+    void = np.asarray((colours == np.array(_VOID_COLOUR)).all(axis=2), np.bool_)
     codes = np.where(void, 0, colours @ np.array([1 << 16, 1 << 8, 1]))
     # Colours become 1, 2, ... by their codes; 0 is prepended so that black is 0 in any case.
     numbers = np.unique(np.append(0, codes), return_inverse=True)[1][1:]
