@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
 import pytest
 import torch
 
 from napari_pvpu.networks.dual_cross_merging import (
     DualCrossMerging,
+    grid_position_encoding,
     interactive_information_filter,
 )
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_pvpu.networks.blocks import Attention
 
 
 def test_filter_by_hand() -> None:
@@ -58,3 +68,112 @@ def test_every_prompt_reaches_every_pixel(merging: DualCrossMerging) -> None:
     filtered, _ = merging(semantic, prompts, position, torch.ones(1, 2).bool())
     (gradient,) = torch.autograd.grad(filtered[0][0, 8].sum(), prompts)
     assert (gradient.abs().sum(-1) > 0).all()
+
+
+# The published form, written out in numpy from papers' formulas, one sample at a time.
+
+
+def array(x: torch.Tensor) -> NDArray[np.float64]:
+    return x.detach().double().numpy()
+
+
+def linear(layer: torch.nn.Module, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return x @ array(layer.weight).T + array(layer.bias)
+
+
+def norm(layer: torch.nn.LayerNorm, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    centred = x - x.mean(-1, keepdims=True)
+    scaled = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + layer.eps)
+    return scaled * array(layer.weight) + array(layer.bias)
+
+
+def attention(
+    layer: Attention,
+    q: NDArray[np.float64],
+    k: NDArray[np.float64],
+    v: NDArray[np.float64],
+    allowed: NDArray[np.bool_] | None = None,
+) -> NDArray[np.float64]:
+    q, k, v = linear(layer.query, q), linear(layer.key, k), linear(layer.value, v)
+    width = q.shape[1] // layer.heads
+    out = np.zeros_like(q)
+    for head in range(layer.heads):
+        part = slice(head * width, (head + 1) * width)
+        logits = q[:, part] @ k[:, part].T / math.sqrt(width)
+        if allowed is not None:
+            logits[:, ~allowed] = -np.inf
+        weights = np.exp(logits - logits.max(1, keepdims=True))
+        out[:, part] = weights / weights.sum(1, keepdims=True) @ v[:, part]
+    return linear(layer.project, out)
+
+
+def sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return 1 / (1 + np.exp(-x))
+
+
+def merge(
+    net: DualCrossMerging,
+    x: NDArray[np.float64],
+    p0: NDArray[np.float64],
+    e: NDArray[np.float64],
+    allowed: NDArray[np.bool_],
+) -> tuple[list[NDArray[np.float64]], NDArray[np.float64]]:
+    p, pixels, total, maps = p0, x, p0, []
+    for number, block in enumerate(net.blocks, start=1):
+        if number == 1:
+            p = norm(block.norms[0], attention(block.self_attention, p, p, p, allowed))
+        else:
+            q = p + p0
+            p = norm(block.norms[0], p + attention(block.self_attention, q, q, p, allowed))
+        p = norm(block.norms[1], p + attention(block.to_semantic, p + p0, pixels + e, pixels))
+        p = norm(block.norms[2], p + linear(block.mlp[2], np.maximum(linear(block.mlp[0], p), 0)))
+        back = attention(block.to_prompt, pixels + e, p + p0, p, allowed)
+        pixels = norm(block.norms[3], pixels + back)
+        if number == len(net.blocks):
+            p = norm(net.final_norm, p + attention(net.final, p + p0, pixels + e, pixels))
+        channel = sigmoid(p[allowed].max(0))[None, :]
+        spatial = sigmoid(pixels.max(1))[:, None]
+        maps.append(x + x * channel + x * spatial)
+        total = total + p
+    return maps, total
+
+
+def test_published_form_against_the_formulas() -> None:
+    torch.manual_seed(3)
+    net = DualCrossMerging(24, 4, 3, 20, 12, published=True)
+    for parameter in net.parameters():  # norms and biases start at ones and zeros
+        torch.nn.init.normal_(parameter, std=0.3)
+    semantic, prompts, position = torch.randn(3, 35, 24), torch.randn(3, 5, 24), torch.randn(35, 24)
+    allowed = torch.tensor([[1, 1, 1, 1, 1], [0, 1, 0, 1, 1], [0, 0, 1, 0, 0]]).bool()
+    filtered, tokens = net(semantic, prompts, position, allowed)
+    for i in range(3):
+        maps, total = merge(
+            net, array(semantic[i]), array(prompts[i]), array(position), allowed[i].numpy()
+        )
+        for got, expected in zip(filtered, maps, strict=True):
+            np.testing.assert_allclose(array(got[i]), expected, rtol=1e-4, atol=1e-5)
+        shown = allowed[i].numpy()
+        np.testing.assert_allclose(array(tokens[i])[shown], total[shown], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("published", [False, True], ids=["light", "published"])
+def test_empty_slots_change_nothing(published: bool) -> None:
+    torch.manual_seed(0)
+    net = DualCrossMerging(16, 2, 3, 32, 8, published=published)
+    semantic, prompts, position = torch.randn(2, 9, 16), torch.randn(2, 4, 16), torch.randn(9, 16)
+    allowed = torch.tensor([[True, False, True, False]] * 2)
+    filtered, tokens = net(semantic, prompts, position, allowed)
+    alone, alone_tokens = net(semantic, prompts[:, ::2], position, allowed[:, ::2])
+    for a, b in zip(filtered, alone, strict=True):
+        torch.testing.assert_close(a, b)
+    torch.testing.assert_close(tokens[:, ::2], alone_tokens)
+
+
+def test_grid_positions_by_hand() -> None:
+    encoding = grid_position_encoding(8, 2, 3)
+    at = encoding[1 * 3 + 2]  # row 1, column 2
+    expected = [*(f(2 / d) for d in (1, 100) for f in (math.sin, math.cos))]
+    expected += [*(f(1 / d) for d in (1, 100) for f in (math.sin, math.cos))]
+    torch.testing.assert_close(at, torch.tensor(expected))
+    with pytest.raises(ValueError, match="not 6"):
+        grid_position_encoding(6, 2, 2)

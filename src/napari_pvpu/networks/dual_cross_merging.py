@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -24,10 +26,16 @@ class DualCrossBlock(nn.Module):
         Hidden channels of the prompts' MLP.
     cross_dim : int
         Channels over all heads of the two cross attentions.
+    plain_start : bool
+        Whether the prompts' self-attention goes without a residual and without position encoding,
+        as in the first block of the released code.
     """
 
-    def __init__(self, dim: int, heads: int, mlp_dim: int, cross_dim: int) -> None:
+    def __init__(
+        self, dim: int, heads: int, mlp_dim: int, cross_dim: int, plain_start: bool = False
+    ) -> None:
         super().__init__()
+        self.plain_start = plain_start
         self.self_attention = Attention(dim, heads)
         self.to_semantic = Attention(dim, heads, cross_dim)
         self.mlp = nn.Sequential(nn.Linear(dim, mlp_dim), nn.ReLU(), nn.Linear(mlp_dim, dim))
@@ -58,8 +66,11 @@ class DualCrossBlock(nn.Module):
         prompts, pixels : Tensor
             Updated tokens of the same shapes.
         """
-        q = prompts + origin
-        prompts = self.norms[0](prompts + self.self_attention(q, q, prompts, allowed))
+        if self.plain_start:
+            prompts = self.norms[0](self.self_attention(prompts, prompts, prompts, allowed))
+        else:
+            q = prompts + origin
+            prompts = self.norms[0](prompts + self.self_attention(q, q, prompts, allowed))
         prompts = self.norms[1](
             prompts + self.to_semantic(prompts + origin, pixels + position, pixels)
         )
@@ -101,24 +112,40 @@ def interactive_information_filter(
 
 
 class DualCrossMerging(nn.Module):
-    """A light stack of dual-cross blocks with interactive information filtering.
+    """A stack of dual-cross blocks with interactive information filtering.
 
-    It differs from the published network in one way: a level's output is the gated sum of the
-    encoder's features and the updated image tokens, ``IIF(X) + X~``, where the paper gates ``X``
-    alone. With two narrow blocks instead of three wide ones the gates alone carry too little of
-    where the prompts lie.
+    As published, a level's output is the encoder's features gated, ``IIF(X)``, and the first
+    block's self-attention has neither residual nor position encoding.
+
+    The light form differs in what it gives, the gated sum of the encoder's features and the
+    updated image tokens, ``IIF(X) + X~``: with two narrow blocks instead of three wide ones the
+    gates alone carry too little of where the prompts lie. Its last gate opens before the prompts'
+    last look at the image, and all its blocks are alike.
 
     Parameters
     ----------
     dim, heads, depth, mlp_dim, cross_dim : int
         Channels, heads, number of blocks, hidden channels of the prompts' MLP, channels of the
-        cross attentions.
+        cross attentions (768, 8, 3, 1024 and 384 as published).
+    published : bool
+        Whether to do as the paper's released code does, or the light form.
     """
 
-    def __init__(self, dim: int, heads: int, depth: int, mlp_dim: int, cross_dim: int) -> None:
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        depth: int,
+        mlp_dim: int,
+        cross_dim: int,
+        *,
+        published: bool = False,
+    ) -> None:
         super().__init__()
+        self.published = published
         self.blocks = nn.ModuleList(
-            DualCrossBlock(dim, heads, mlp_dim, cross_dim) for _ in range(depth)
+            DualCrossBlock(dim, heads, mlp_dim, cross_dim, plain_start=published and i == 0)
+            for i in range(depth)
         )
         self.final = Attention(dim, heads, cross_dim)
         self.final_norm = nn.LayerNorm(dim)
@@ -137,7 +164,7 @@ class DualCrossMerging(nn.Module):
         position : Tensor
             ``(N, dim)``.
         allowed : Tensor
-            ``(B, K)`` bool.
+            ``(B, K)`` bool; at least one is True in each sample.
 
         Returns
         -------
@@ -150,11 +177,54 @@ class DualCrossMerging(nn.Module):
         total = origin
         for i, block in enumerate(self.blocks):
             prompts, pixels = block(prompts, pixels, origin, position, allowed)
-            filtered.append(
-                interactive_information_filter(semantic, prompts, pixels, allowed) + pixels
-            )
+            seen = prompts
             if i == len(self.blocks) - 1:
-                query = prompts + origin
-                prompts = self.final_norm(prompts + self.final(query, pixels + position, pixels))
+                look = self.final(prompts + origin, pixels + position, pixels)
+                prompts = self.final_norm(prompts + look)
+            gate = prompts if self.published else seen
+            level = interactive_information_filter(semantic, gate, pixels, allowed)
+            filtered.append(level if self.published else level + pixels)
             total = total + prompts
         return filtered, total
+
+
+def grid_position_encoding(channels: int, height: int, width: int) -> Tensor:
+    """Sine and cosine encoding of integer grid positions, as in the released code.
+
+    Channel ``2i`` of the first half holds ``sin(x / 10000^(2i / (channels / 2)))`` and ``2i + 1``
+    the cosine, x the column; the second half holds the same of the row.
+
+    Parameters
+    ----------
+    channels : int
+        A multiple of 4.
+    height, width : int
+        Size of the token grid.
+
+    Returns
+    -------
+    Tensor
+        ``(height * width, channels)`` float32, in row-major order.
+
+    Raises
+    ------
+    ValueError
+        If `channels` is not a multiple of 4.
+
+    Notes
+    -----
+    Source: PVPUFormer, released code. Unlike `blocks.sine_position_encoding` it counts cells
+    and so does not stretch with the grid.
+    """
+    if channels % 4:
+        raise ValueError(f"the position encoding needs a multiple of 4 channels, not {channels}")
+    half = channels // 2
+    frequency = torch.exp(torch.arange(0, half, 2) * (-math.log(10000.0) / half))
+
+    def encode(n: int) -> Tensor:
+        angle = torch.arange(n)[:, None] * frequency
+        return torch.stack([angle.sin(), angle.cos()], dim=2).flatten(1)
+
+    columns = encode(width)[None].expand(height, -1, -1)
+    rows = encode(height)[:, None].expand(-1, width, -1)
+    return torch.cat([columns, rows], dim=2).flatten(0, 1)
