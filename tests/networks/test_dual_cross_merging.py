@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from napari_pvpu.networks.dual_cross_merging import (
+    DualCrossBlock,
     DualCrossMerging,
+    KeySide,
     grid_position_encoding,
     interactive_information_filter,
 )
@@ -177,3 +179,41 @@ def test_grid_positions_by_hand() -> None:
     torch.testing.assert_close(at, torch.tensor(expected))
     with pytest.raises(ValueError, match="not 6"):
         grid_position_encoding(6, 2, 2)
+
+
+SIDES = ("pixels", "prompts", "both")
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_key_adaptation_has_no_parameters_and_ignores_empty_slots(
+    merging: DualCrossMerging, side: KeySide
+) -> None:
+    adapting = DualCrossMerging(16, 2, 2, 32, 8, key_adaptation=2, adapted_keys=side)
+    adapting.load_state_dict(merging.state_dict())
+    semantic, prompts, position = torch.randn(2, 9, 16), torch.randn(2, 4, 16), torch.randn(9, 16)
+    allowed = torch.tensor([[True, True, True, False], [True, False, False, False]])
+    filtered, tokens = adapting(semantic, prompts, position, allowed)
+    plain, _ = merging(semantic, prompts, position, allowed)
+    assert (filtered[-1] - plain[-1]).abs().max() > 1e-6
+    other = prompts.masked_fill(~allowed[..., None], 50.0)
+    again, same = adapting(semantic, other, position, allowed)
+    torch.testing.assert_close(again[-1], filtered[-1])
+    torch.testing.assert_close(same[allowed], tokens[allowed])
+    sum(f.square().sum() for f in filtered).backward()
+    used = {name: p.grad for name, p in adapting.named_parameters() if p.grad is not None}
+    assert "blocks.0.to_semantic.key.weight" in used
+    assert all(torch.isfinite(gradient).all() for gradient in used.values())
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_keys_adapt_on_the_side_asked_for(side: KeySide) -> None:
+    block = DualCrossBlock(16, 2, 32, 8, key_adaptation=3, key_prior=0.5, adapted_keys=side)
+    found = block.to_semantic.key_adaptation, block.to_prompt.key_adaptation
+    assert found == {"pixels": (3, 0), "prompts": (0, 3), "both": (3, 3)}[side]
+    assert block.self_attention.key_adaptation == 0
+    assert block.to_semantic.key_prior == block.to_prompt.key_prior == 0.5
+
+
+def test_unknown_side_is_refused() -> None:
+    with pytest.raises(ValueError, match="adapted_keys is 'pixel'"):
+        DualCrossBlock(16, 2, 32, 8, adapted_keys="pixel")  # type: ignore[arg-type]

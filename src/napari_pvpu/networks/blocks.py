@@ -8,6 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from napari_pvpu.networks.em_steps import key_adaptation as adapt_keys
+from napari_pvpu.networks.mixture import Tokens, Units, exact
+
 # Attention maps above this many entries go to the fused kernel.
 _FUSE_ABOVE = 512 * 512
 
@@ -89,19 +92,38 @@ class Attention(nn.Module):
         Number of heads.
     inner_dim : int, optional
         Channels over all heads; `dim` by default.
+    key_adaptation : int
+        EM steps by which keys move towards the queries that they answer before they are attended
+        to (arXiv 2106.15338, eq. 18); 0 is plain attention. There are no parameters in it.
+    key_prior : float
+        theta_xi, the weight of a key before each step; 0 is maximum likelihood.
 
     Raises
     ------
     ValueError
-        If the heads do not divide the inner channels.
+        If the heads do not divide the inner channels, or a setting of the adaptation is negative.
     """
 
-    def __init__(self, dim: int, heads: int, inner_dim: int | None = None) -> None:
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        inner_dim: int | None = None,
+        *,
+        key_adaptation: int = 0,
+        key_prior: float = 0.001,
+    ) -> None:
         super().__init__()
+        if key_adaptation < 0 or key_prior < 0:
+            raise ValueError(
+                f"key_adaptation is {key_adaptation} and key_prior {key_prior}; choose 0 or more"
+            )
         inner = dim if inner_dim is None else inner_dim
         if inner % heads:
             raise ValueError(f"{heads} heads do not divide {inner} channels")
         self.heads = heads
+        self.key_adaptation = key_adaptation
+        self.key_prior = key_prior
         self.query = nn.Linear(dim, inner)
         self.key = nn.Linear(dim, inner)
         self.value = nn.Linear(dim, inner)
@@ -111,7 +133,13 @@ class Attention(nn.Module):
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
     def forward(
-        self, query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None = None
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        allowed: Tensor | None = None,
+        *,
+        counted: Tensor | None = None,
     ) -> Tensor:
         """Attend from `query` to `key`.
 
@@ -124,6 +152,9 @@ class Attention(nn.Module):
         allowed : Tensor, optional
             ``(B, K)`` bool, False where a key must not be seen. At least one key of each
             sample has to be allowed.
+        counted : Tensor, optional
+            ``(B, I)`` bool, the queries that keys adapt to, all by default; of no meaning without
+            key adaptation.
 
         Returns
         -------
@@ -135,8 +166,23 @@ class Attention(nn.Module):
             self._split(layer(x))
             for layer, x in ((self.query, query), (self.key, key), (self.value, value))
         )
+        if self.key_adaptation:
+            k = self._adapted(q, k, mask, counted)
         out = attend(q, k, v, mask)
         return self.project(out.transpose(1, 2).flatten(2))
+
+    def _adapted(
+        self, query: Tensor, key: Tensor, mask: Tensor | None, counted: Tensor | None
+    ) -> Tensor:
+        """Keys after key adaptation, summed in float32 and given back as they came."""
+        if counted is not None:
+            rows = counted[:, None, :, None]
+            mask = rows if mask is None else rows & mask
+            mask = mask.expand(-1, -1, -1, key.shape[-2])
+        # Values take no part in it.
+        units = Units(exact(key), exact(key), alpha=query.shape[-1] ** -0.5)
+        moved = adapt_keys(units, Tokens(query, mask=mask), self.key_adaptation, self.key_prior)
+        return moved.keys.to(key.dtype)
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None) -> Tensor:

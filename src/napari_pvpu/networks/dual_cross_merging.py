@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from napari_pvpu.networks.blocks import Attention
+
+KeySide = Literal["pixels", "prompts", "both"]
+"""Whose keys adapt: the pixels' in prompt-to-semantic attention, the prompts' in the reverse."""
+
+
+def _adaptation(steps: int, side: KeySide) -> tuple[int, int]:
+    """Steps for the pixels' keys and for the prompts'."""
+    if side not in ("pixels", "prompts", "both"):
+        raise ValueError(f"adapted_keys is {side!r}; choose 'pixels', 'prompts' or 'both'")
+    return (steps if side != "prompts" else 0, steps if side != "pixels" else 0)
 
 
 class DualCrossBlock(nn.Module):
@@ -29,17 +40,43 @@ class DualCrossBlock(nn.Module):
     plain_start : bool
         Whether the prompts' self-attention goes without a residual and without position encoding,
         as in the first block of the released code.
+    key_adaptation : int
+        EM steps of key adaptation in the cross attentions (arXiv 2106.15338, eq. 18), an
+        addition of ours that is off by default and has no parameters.
+    key_prior : float
+        theta_xi, the weight of a key before each step.
+    adapted_keys : {"pixels", "prompts", "both"}
+        Whose keys adapt: the pixels' to the prompts' queries, the reverse, or each in its turn.
+
+    Raises
+    ------
+    ValueError
+        If a setting is out of its range.
     """
 
     def __init__(
-        self, dim: int, heads: int, mlp_dim: int, cross_dim: int, plain_start: bool = False
+        self,
+        dim: int,
+        heads: int,
+        mlp_dim: int,
+        cross_dim: int,
+        plain_start: bool = False,
+        *,
+        key_adaptation: int = 0,
+        key_prior: float = 0.001,
+        adapted_keys: KeySide = "pixels",
     ) -> None:
         super().__init__()
+        of_pixels, of_prompts = _adaptation(key_adaptation, adapted_keys)
         self.plain_start = plain_start
         self.self_attention = Attention(dim, heads)
-        self.to_semantic = Attention(dim, heads, cross_dim)
+        self.to_semantic = Attention(
+            dim, heads, cross_dim, key_adaptation=of_pixels, key_prior=key_prior
+        )
         self.mlp = nn.Sequential(nn.Linear(dim, mlp_dim), nn.ReLU(), nn.Linear(mlp_dim, dim))
-        self.to_prompt = Attention(dim, heads, cross_dim)
+        self.to_prompt = Attention(
+            dim, heads, cross_dim, key_adaptation=of_prompts, key_prior=key_prior
+        )
         self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(4))
 
     def forward(
@@ -72,7 +109,7 @@ class DualCrossBlock(nn.Module):
             q = prompts + origin
             prompts = self.norms[0](prompts + self.self_attention(q, q, prompts, allowed))
         prompts = self.norms[1](
-            prompts + self.to_semantic(prompts + origin, pixels + position, pixels)
+            prompts + self.to_semantic(prompts + origin, pixels + position, pixels, counted=allowed)
         )
         prompts = self.norms[2](prompts + self.mlp(prompts))
         pixels = self.norms[3](
@@ -129,6 +166,8 @@ class DualCrossMerging(nn.Module):
         cross attentions (768, 8, 3, 1024 and 384 as published).
     published : bool
         Whether to do as the paper's released code does, or the light form.
+    key_adaptation, key_prior, adapted_keys
+        As for `DualCrossBlock`.
     """
 
     def __init__(
@@ -140,14 +179,27 @@ class DualCrossMerging(nn.Module):
         cross_dim: int,
         *,
         published: bool = False,
+        key_adaptation: int = 0,
+        key_prior: float = 0.001,
+        adapted_keys: KeySide = "pixels",
     ) -> None:
         super().__init__()
         self.published = published
         self.blocks = nn.ModuleList(
-            DualCrossBlock(dim, heads, mlp_dim, cross_dim, plain_start=published and i == 0)
+            DualCrossBlock(
+                dim,
+                heads,
+                mlp_dim,
+                cross_dim,
+                plain_start=published and i == 0,
+                key_adaptation=key_adaptation,
+                key_prior=key_prior,
+                adapted_keys=adapted_keys,
+            )
             for i in range(depth)
         )
-        self.final = Attention(dim, heads, cross_dim)
+        of_pixels, _ = _adaptation(key_adaptation, adapted_keys)
+        self.final = Attention(dim, heads, cross_dim, key_adaptation=of_pixels, key_prior=key_prior)
         self.final_norm = nn.LayerNorm(dim)
 
     def forward(
@@ -179,7 +231,7 @@ class DualCrossMerging(nn.Module):
             prompts, pixels = block(prompts, pixels, origin, position, allowed)
             seen = prompts
             if i == len(self.blocks) - 1:
-                look = self.final(prompts + origin, pixels + position, pixels)
+                look = self.final(prompts + origin, pixels + position, pixels, counted=allowed)
                 prompts = self.final_norm(prompts + look)
             gate = prompts if self.published else seen
             level = interactive_information_filter(semantic, gate, pixels, allowed)
