@@ -14,6 +14,7 @@ from napari_pvpu.evaluation.regions import Rect, RegionMask, union_rect
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from napari_pvpu.evaluation.zoom_in import ZoomKind
     from napari_pvpu.prompts import Box, Click, Scribble
     from napari_pvpu.segmenter import Segmenter
     from napari_pvpu.session import Session
@@ -135,6 +136,9 @@ def make_method(
     device: str = "auto",
     em: bool = False,
     threshold: float = 0.49,
+    protocol: str = "session",
+    flip: bool = False,
+    zoom_in: ZoomKind = "none",
 ) -> Method:
     """Build a method by name.
 
@@ -148,6 +152,10 @@ def make_method(
         Value propagation on.
     threshold : float
         On the probability.
+    protocol : {"session", "ritm"}
+        Through a session, or the network alone as the papers do.
+    flip, zoom_in
+        Of the protocol "ritm"; see `NetworkMethod`.
 
     Returns
     -------
@@ -159,6 +167,12 @@ def make_method(
         When there is no such method, a library for it is missing, or the model or device is
         unknown (`ModelNotFoundError`, `DeviceError`).
     """
+    if name == "pvpu" and protocol == "ritm":
+        from napari_pvpu.evaluation.protocol import load_network_method
+
+        return load_network_method(
+            model, device, flip=flip, zoom_in=zoom_in, threshold=threshold, em=em
+        )
     if name == "pvpu":
         from napari_pvpu.segmenter import Segmenter
 

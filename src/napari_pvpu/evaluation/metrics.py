@@ -1,4 +1,4 @@
-"""How good interactive segmentation is: IoU@k, NoC@t, failures, and steps for the worse.
+"""How good interactive segmentation is: IoU@k, NoC@t, failures, steps for the worse, and speed.
 
 The measures of RITM and SimpleClick (also PVPUFormer's), over IoU curves: entry ``k - 1`` of a
 curve is the IoU after interaction ``k``. A curve may be shorter than the number of interactions
@@ -9,16 +9,30 @@ stays as it is, so its last value holds from there on.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Curve", "failure_share", "iou", "iou_at", "mean_noc", "noc", "worse_share"]
+__all__ = [
+    "Curve",
+    "at_limit",
+    "failure_share",
+    "iou",
+    "iou_at",
+    "mean_noc",
+    "never",
+    "noc",
+    "spc",
+    "speed",
+    "spread",
+    "worse_share",
+]
 
 Curve: TypeAlias = Sequence[float]
+SPC_AT = (1, 5, 10, 20)
 WORSE_BY = 0.02
 
 
@@ -109,8 +123,20 @@ def failure_share(curves: Sequence[Curve], target: float, max_interactions: int)
     """
     if not curves:
         return float("nan")
-    missed = [all(value < target for value in curve[:max_interactions]) for curve in curves]
-    return float(np.mean(missed))
+    return never(curves, target, max_interactions) / len(curves)
+
+
+def at_limit(curves: Sequence[Curve], target: float, max_interactions: int) -> int:
+    """Objects whose NoC is the limit: the NoF ("20 or more") that RITM and its followers print.
+
+    It counts objects that fail, and those that succeed exactly at the last interaction.
+    """
+    return sum(noc(curve, target, max_interactions) == max_interactions for curve in curves)
+
+
+def never(curves: Sequence[Curve], target: float, max_interactions: int) -> int:
+    """Objects that do not reach the target in the interactions allowed: true failures."""
+    return sum(all(value < target for value in curve[:max_interactions]) for curve in curves)
 
 
 def worse_share(curves: Sequence[Curve], by: float = WORSE_BY) -> float:
@@ -124,3 +150,67 @@ def worse_share(curves: Sequence[Curve], by: float = WORSE_BY) -> float:
         return float("nan")
     worse = sum(int(np.count_nonzero(np.diff(np.asarray(curve)) < -by)) for curve in curves)
     return worse / total
+
+
+def spc(t_encode: float, t_click: float, n: int) -> float:
+    """Time per click when an object takes `n` of them: ``t_encode / n + t_click``.
+
+    Parameters
+    ----------
+    t_encode : float
+        Spent on encoding for one object.
+    t_click : float
+        Spent on one interaction, without encoding; same unit.
+    n : int
+        Interactions, at least 1; the papers that encode once report 20.
+
+    Returns
+    -------
+    float
+        In that unit.
+    """
+    return t_encode / n + t_click
+
+
+def speed(steps: Sequence[Sequence[tuple[float, float]]], wall: Sequence[float]) -> dict[str, Any]:
+    """Times per object and click, encoding and interaction apart.
+
+    Parameters
+    ----------
+    steps : sequence of sequence of (encode_ms, total_ms)
+        Of each object's interactions; the total contains the encoding.
+    wall : sequence of float
+        All time spent on each object, with the robot's and that of scoring, in ms.
+
+    Returns
+    -------
+    dict
+        In milliseconds: ``t_encode``, mean of what encoding took for an object, over objects
+        that were not served from memory (None if all were, or nothing encodes); ``t_click``,
+        mean of an interaction without encoding; ``spc`` {"1", "5", "10", "20"} from both; and as
+        RITM measures, ``spc_wall``, all time over all clicks, and ``spi_wall``, over all objects.
+        None without interactions.
+    """
+    encode = [total for total in (sum(e for e, _ in each) for each in steps) if total > 0]
+    clicks = [total - once for each in steps for once, total in each]
+    if not clicks:
+        return dict.fromkeys(("t_encode", "t_click", "spc", "spc_wall", "spi_wall"))
+    t_encode = float(np.mean(encode)) if encode else None
+    t_click = float(np.mean(clicks))
+    return {
+        "t_encode": t_encode,
+        "t_click": t_click,
+        "spc": {str(n): spc(t_encode or 0.0, t_click, n) for n in SPC_AT},
+        "spc_wall": sum(wall) / len(clicks),
+        "spi_wall": sum(wall) / len(steps),
+    }
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Mean, standard deviation (of a sample) and range of one measure over seeds."""
+    return {
+        "mean": float(np.mean(values)),
+        "std": float(np.std(values, ddof=1)) if len(values) > 1 else 0.0,
+        "min": float(np.min(values)),
+        "max": float(np.max(values)),
+    }

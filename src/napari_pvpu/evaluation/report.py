@@ -16,6 +16,8 @@ __all__ = [
     "load_results",
     "macro_average",
     "method_name",
+    "protocol_table",
+    "seeds_table",
     "set_name",
     "summary_table",
 ]
@@ -67,15 +69,21 @@ def set_name(dataset: str | Path) -> str:
 
 
 def method_name(result: Result) -> str:
-    """Column title: the method, or our model with "+ EM"; with the prompts unless clicks."""
+    """Column title: the method, or our model with "+ EM"; prompts and protocol if unusual."""
     settings = result["settings"]
     name = str(settings["method"])
     if name == "pvpu":
         model = str(settings["model"])
         name = Path(model).stem if model.endswith(".safetensors") else model
         name += " + EM" if settings["em"] else ""
-    kind = settings["prompts"]
-    return name if kind == "click" else f"{name} ({kind})"
+    notes = [settings["prompts"]] if settings["prompts"] != "click" else []
+    if settings.get("protocol", "session") != "session":
+        notes.append(settings["protocol"])
+        notes += ["flip"] if settings["flip"] else []
+        notes += [f"zoom-in {settings['zoom_in']}"] if settings["zoom_in"] != "none" else []
+    if settings.get("jitter"):
+        notes.append(f"jitter {settings['jitter']:g} px")
+    return f"{name} ({', '.join(notes)})" if notes else name
 
 
 def macro_average(results: Sequence[Result]) -> dict[str, Any]:
@@ -184,6 +192,74 @@ def summary_table(results: Sequence[Result]) -> str:
                 "",
             ]
         )
+    return _markdown(lines)
+
+
+def protocol_table(results: Sequence[Result]) -> str:
+    """One row per result with the columns of the papers' tables.
+
+    Parameters
+    ----------
+    results : sequence of dict
+        Results of evaluations.
+
+    Returns
+    -------
+    str
+        Markdown: NoC; both readings of NoF, as counts of objects ("NoC = 20", which the papers
+        print as "20 or more", and "never", true failures); IoU@k; ``t_encode`` per object and
+        ``t_click`` in milliseconds, and ``SPC_20 = t_encode / 20 + t_click``.
+    """
+    ks = list(dict.fromkeys(key for result in results for key in result["iou_at"]))
+    targets = list(dict.fromkeys(key for result in results for key in result["noc"]))
+    shown = [f"{float(target) * 100:g}" for target in targets]
+    limits = {result["settings"]["max_interactions"] for result in results}
+    limit = limits.pop() if len(limits) == 1 else "limit"
+    lines = [
+        ["set", "method", "objects"]
+        + [f"NoC@{target}" for target in shown]
+        + [f"NoC={limit}@{target}" for target in shown]
+        + [f"never@{target}" for target in shown]
+        + [f"IoU@{k}" for k in ks]
+        + ["t_encode ms", "t_click ms", "SPC_20 ms"]
+    ]
+    for result in results:
+        nof, times = result["nof"], result["speed"]
+        lines.append(
+            [set_name(result["settings"]["dataset"]), method_name(result)]
+            + [str(result["n_objects"])]
+            + [_number(result["noc"].get(target), ".2f") for target in targets]
+            + [_number(nof["at_limit"].get(target), "g") for target in targets]
+            + [_number(nof["never"].get(target), "g") for target in targets]
+            + [_number(result["iou_at"].get(k), ".3f") for k in ks]
+            + [_number(times[key], ".1f") for key in ("t_encode", "t_click")]
+            + [_number((times["spc"] or {}).get("20"), ".1f")]
+        )
+    return _markdown(lines)
+
+
+def seeds_table(result: Result) -> str:
+    """How much the measures move with the seed of the robot's clicks.
+
+    Parameters
+    ----------
+    result : dict
+        Of an evaluation with several seeds.
+
+    Returns
+    -------
+    str
+        Markdown: a row per measure with mean, standard deviation and range over seeds.
+    """
+    spreads = result["over_seeds"]
+    seeds = result["settings"]["seeds"]
+    lines = [[f"over {seeds} seeds", "mean", "std", "min", "max"]]
+    for name, title in (("noc", "NoC@"), ("failures", "failures@"), ("iou_at", "IoU@")):
+        for key, values in spreads[name].items():
+            shown = key if name == "iou_at" else f"{float(key) * 100:g}"
+            spec = ".1%" if name == "failures" else ".3f"
+            numbers = [_number(values[part], spec) for part in ("mean", "std", "min", "max")]
+            lines.append([f"{title}{shown}", *numbers])
     return _markdown(lines)
 
 

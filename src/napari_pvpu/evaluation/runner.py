@@ -4,104 +4,42 @@ Each object is segmented on its own, as the first object on its image: a new beg
 (``Session.reset()``), nothing accepted before, so no size is known from a neighbour, and no zoom.
 The method gets the whole image and the prompts. Only features of views that an earlier object on
 the same image needed too may still be in memory, which saves time and changes no result;
-`ms_per_interaction` leaves encoding out for that reason.
+`ms_per_interaction` leaves encoding out for that reason. The protocol "ritm" drives a network
+without a session, see `protocol`; everything here is the same for both.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tqdm import tqdm
 
-from napari_pvpu.errors import DatasetError, PvpuError
+from napari_pvpu.errors import DatasetError
 from napari_pvpu.evaluation import metrics
-from napari_pvpu.evaluation.dataset import MaskFolder, ObjectRef, Sample
-from napari_pvpu.evaluation.methods import Method, Step, make_method
+from napari_pvpu.evaluation.benchmark_layouts import open_dataset
 from napari_pvpu.evaluation.regions import EMPTY_REGION
-from napari_pvpu.evaluation.robot import PromptMode, Robot
+from napari_pvpu.evaluation.robot import Robot
+from napari_pvpu.evaluation.settings import IOU_AT, EvaluationSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from napari_pvpu.evaluation.dataset import ObjectRef, Sample
+    from napari_pvpu.evaluation.methods import Method, Step
+
 __all__ = ["EvaluationSettings", "ObjectResult", "evaluate", "run_object", "summarise"]
-
-IOU_AT = (1, 2, 3, 5, 10)
-
-
-@dataclass(frozen=True, slots=True)
-class EvaluationSettings:
-    """Everything that decides the numbers, written into the result.
-
-    Parameters
-    ----------
-    prompts : {"click", "box", "scribble", "mixed"}
-        Kind of the first interaction; see `Robot`.
-    max_interactions : int
-        At most this many for an object.
-    targets : tuple of float
-        IoUs for NoC and failures.
-    method, model : str
-        What segments; the model matters for the method "pvpu" only.
-    em : bool
-        Value propagation on.
-    limit, min_area, seed
-        As in `MaskFolder.sample_objects`.
-    threshold : float
-        On the probability; 0.49 is RITM's.
-    jitter : float
-        Clicks land up to this many pixels off.
-
-    Raises
-    ------
-    PvpuError
-        When a number is out of range.
-    """
-
-    prompts: PromptMode = "click"
-    max_interactions: int = 20
-    targets: tuple[float, ...] = (0.8, 0.85, 0.9)
-    method: str = "pvpu"
-    model: str = "pvpu-nano"
-    device: str = "auto"
-    em: bool = False
-    limit: int | None = None
-    min_area: int = 1
-    seed: int = 0
-    threshold: float = 0.49
-    jitter: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.max_interactions < 1:
-            raise PvpuError(f"max_interactions is {self.max_interactions}; it must be 1 or more")
-        if not self.targets or not all(0 < target <= 1 for target in self.targets):
-            raise PvpuError(f"targets are {self.targets}; give IoUs above 0 and up to 1")
-        if self.limit is not None and self.limit < 1:
-            raise PvpuError(f"limit is {self.limit}; it must be 1 or more objects")
-        if not 0 < self.threshold < 1:
-            raise PvpuError(f"threshold is {self.threshold}; it must be between 0 and 1")
-
-    def make_method(self) -> Method:
-        """Build the method named; raises what `methods.make_method` raises."""
-        return make_method(
-            self.method,
-            model=self.model,
-            device=self.device,
-            em=self.em,
-            threshold=self.threshold,
-        )
-
-    @property
-    def full_run(self) -> int:
-        """Interactions made for every object, met targets or not: those that IoU@k asks for."""
-        return min(self.max_interactions, max(IOU_AT))
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectResult:
-    """The curve of one object and what its interactions cost."""
+    """The curve of one object and what its interactions cost.
+
+    `wall_ms` is all of the time, with scoring and the robot's; `repeat` counts the seeds.
+    """
 
     image: str
     label: int
@@ -109,10 +47,16 @@ class ObjectResult:
     ious: tuple[float, ...]
     kinds: tuple[str, ...]
     steps: tuple[Step, ...] = field(repr=False)
+    wall_ms: float = 0.0
+    repeat: int = 0
 
 
 def run_object(
-    method: Method, sample: Sample, ref: ObjectRef, settings: EvaluationSettings
+    method: Method,
+    sample: Sample,
+    ref: ObjectRef,
+    settings: EvaluationSettings,
+    repeat: int = 0,
 ) -> ObjectResult:
     """Let the simulated user segment one object.
 
@@ -129,17 +73,20 @@ def run_object(
         Which object.
     settings : EvaluationSettings
         Kind and number of prompts, targets, seed.
+    repeat : int
+        Added to the seed.
 
     Returns
     -------
     ObjectResult
     """
+    begin = perf_counter()
     robot = Robot(
         sample.labels == ref.label,
         sample.valid,
         mode=settings.prompts,
         # Depends on the object alone: other objects and limits change nothing for this one.
-        seed=(settings.seed, ref.image, ref.label),
+        seed=(settings.seed + repeat, ref.image, ref.label),
         jitter=settings.jitter,
     )
     method.start()
@@ -157,7 +104,16 @@ def run_object(
         ious.append(robot.iou(region))
         kinds.append(type(prompt).__name__.lower())
         steps.append(step)
-    return ObjectResult(sample.stem, ref.label, ref.area, tuple(ious), tuple(kinds), tuple(steps))
+    return ObjectResult(
+        sample.stem,
+        ref.label,
+        ref.area,
+        tuple(ious),
+        tuple(kinds),
+        tuple(steps),
+        (perf_counter() - begin) * 1e3,
+        repeat,
+    )
 
 
 def evaluate(
@@ -173,7 +129,7 @@ def evaluate(
     Parameters
     ----------
     root : path
-        A folder as `MaskFolder` describes it.
+        A folder as `MaskFolder` or a layout of `benchmark_layouts` describes it.
     settings : EvaluationSettings
         What to measure.
     method : Method, optional
@@ -195,7 +151,7 @@ def evaluate(
     PvpuError
         From `methods.make_method`.
     """
-    folder = MaskFolder(root, settings.min_area)
+    folder = open_dataset(root, settings.min_area, settings.split, settings.layout)
     objects = folder.sample_objects(settings.limit, settings.seed)
     if method is None:
         method = settings.make_method()
@@ -207,10 +163,11 @@ def evaluate(
         if sample is None or ref.image != opened:
             sample, opened = folder[ref.image], ref.image
             method.open(sample.image)
-        result = run_object(method, sample, ref, settings)
-        results.append(result)
-        if on_result is not None:
-            on_result(result)
+        for repeat in range(settings.seeds):
+            result = run_object(method, sample, ref, settings, repeat)
+            results.append(result)
+            if on_result is not None:
+                on_result(result)
     return summarise(results, settings, dataset=str(root), n_images=len({r.image for r in objects}))
 
 
@@ -228,7 +185,7 @@ def summarise(
     results : sequence of ObjectResult
         At least one.
     settings : EvaluationSettings
-        Written along; give targets and the number of interactions.
+        Written along; give targets, seeds and the number of interactions.
     dataset : str
         Where the objects came from.
     n_images : int, optional
@@ -238,10 +195,13 @@ def summarise(
     -------
     dict
         ``n_objects``; ``iou_at`` {"1": mean IoU, ..., "10"}, None for more interactions than were
-        allowed; ``noc`` and ``failures`` by target; ``worse_share``; ``ms_per_interaction`` and
-        ``ms_encode`` {"median", "p95"} without and of encoding alone (over the interactions that
-        encoded something; None without any), ``ms_total`` of both together; ``settings``; and
-        ``objects``, the curve of each.
+        allowed; ``noc`` and ``failures`` (share) by target; ``nof`` {"at_limit", "never"}, RITM's
+        count of objects with NoC at its limit and the count of those that never got there;
+        ``worse_share``; ``ms_per_interaction`` and ``ms_encode`` {"median", "p95"} without and of
+        encoding alone (over the interactions that encoded something; None without any),
+        ``ms_total`` of both together; ``speed`` from `metrics.speed`; ``iou_curve``, mean IoU
+        after each interaction, for an IoU analysis, else None; ``over_seeds`` from `_over_seeds`
+        for several seeds, else None; ``settings``; and ``objects``, the curve of each.
 
     Raises
     ------
@@ -257,17 +217,35 @@ def summarise(
     keys = {f"{target:g}": target for target in settings.targets}
     return {
         "dataset": dataset,
-        "n_objects": len(results),
+        "n_objects": len(results) // settings.seeds,
         "n_images": n_images,
         "iou_at": {str(k): metrics.iou_at(curves, k) if k <= limit else None for k in IOU_AT},
         "noc": {key: metrics.mean_noc(curves, target, limit) for key, target in keys.items()},
         "failures": {
             key: metrics.failure_share(curves, target, limit) for key, target in keys.items()
         },
+        "nof": {
+            "at_limit": {
+                key: metrics.at_limit(curves, target, limit) / settings.seeds
+                for key, target in keys.items()
+            },
+            "never": {
+                key: metrics.never(curves, target, limit) / settings.seeds
+                for key, target in keys.items()
+            },
+        },
         "worse_share": metrics.worse_share(curves),
         "ms_per_interaction": _quantiles([step.total_ms - step.encode_ms for step in steps]),
         "ms_encode": _quantiles(encoding),
         "ms_total": _quantiles([step.total_ms for step in steps]),
+        "speed": metrics.speed(
+            [[(step.encode_ms, step.total_ms) for step in result.steps] for result in results],
+            [result.wall_ms for result in results],
+        ),
+        "iou_curve": (
+            [metrics.iou_at(curves, k + 1) for k in range(limit)] if settings.iou_analysis else None
+        ),
+        "over_seeds": _over_seeds(results, settings) if settings.seeds > 1 else None,
         "settings": {**asdict(settings), "targets": list(settings.targets), "dataset": dataset},
         "objects": [
             {
@@ -276,6 +254,7 @@ def summarise(
                 "area": result.area,
                 "kinds": list(result.kinds),
                 "iou": [round(value, 4) for value in result.ious],
+                "seed": settings.seed + result.repeat,
             }
             for result in results
         ],
@@ -287,3 +266,29 @@ def _quantiles(values: Sequence[float]) -> dict[str, float | None]:
         return {"median": None, "p95": None}
     median, high = np.percentile(values, (50, 95))
     return {"median": round(float(median), 3), "p95": round(float(high), 3)}
+
+
+def _over_seeds(
+    results: Sequence[ObjectResult], settings: EvaluationSettings
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Mean, standard deviation and range over seeds of NoC, failures and IoU@k."""
+    by_seed: dict[int, list[tuple[float, ...]]] = {}
+    for result in results:
+        by_seed.setdefault(result.repeat, []).append(result.ious)
+    groups, limit = list(by_seed.values()), settings.max_interactions
+    targets = {f"{target:g}": target for target in settings.targets}
+    return {
+        "noc": {
+            key: metrics.spread([metrics.mean_noc(group, target, limit) for group in groups])
+            for key, target in targets.items()
+        },
+        "failures": {
+            key: metrics.spread([metrics.failure_share(group, target, limit) for group in groups])
+            for key, target in targets.items()
+        },
+        "iou_at": {
+            str(k): metrics.spread([metrics.iou_at(group, k) for group in groups])
+            for k in IOU_AT
+            if k <= limit
+        },
+    }

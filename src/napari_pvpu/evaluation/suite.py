@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_pvpu.errors import DatasetError
+from napari_pvpu.evaluation.benchmark_layouts import recognise
 from napari_pvpu.evaluation.report import comparison_table, set_name, summary_table
-from napari_pvpu.evaluation.runner import EvaluationSettings, evaluate
+from napari_pvpu.evaluation.runner import evaluate
+from napari_pvpu.evaluation.settings import EvaluationSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,12 +23,13 @@ __all__ = ["evaluate_suite", "find_sets", "write_json"]
 
 
 def find_sets(root: Path, split: str = "val") -> list[Path]:
-    """Folders with ``images/`` and ``masks/`` below a root.
+    """Folders with ``images/`` and ``masks/``, or in a benchmark's layout, below a root.
 
     Parameters
     ----------
     root : Path
-        Holds ``NAME/<split>/images`` or ``NAME/images``; may be such a folder itself.
+        Holds ``NAME/<split>/images`` or ``NAME/images``, or sets as `benchmark_layouts` reads
+        them; may be such a folder itself.
     split : str
         Which split of each set.
 
@@ -40,17 +43,20 @@ def find_sets(root: Path, split: str = "val") -> list[Path]:
     DatasetError
         When there is none.
     """
-    if (root / "images").is_dir():
+    if _is_set(root):
         return [root]
     folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    found = [
-        place for path in folders for place in (path / split, path) if (place / "images").is_dir()
-    ]
+    found = [place for path in folders for place in (path / split, path) if _is_set(place)]
     if not found:
         raise DatasetError(
             f"no set below {root}; expected folders NAME/{split}/ or NAME/ with images/ and masks/"
         )
     return list({path.parent if path.name == split else path: path for path in found}.values())
+
+
+def _is_set(place: Path) -> bool:
+    # With images/ alone, reading it says what is missing.
+    return (place / "images").is_dir() or (place.is_dir() and recognise(place) is not None)
 
 
 def evaluate_suite(sets: Sequence[Path], settings: Sequence[EvaluationSettings], out: Path) -> str:
@@ -107,9 +113,12 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def _slug(settings: EvaluationSettings) -> str:
-    if settings.method != "pvpu":
-        return f"{settings.method}.{settings.prompts}"
-    return f"{Path(settings.model).stem}{'-em' if settings.em else ''}.{settings.prompts}"
+    name = settings.method
+    if name == "pvpu":
+        name = f"{Path(settings.model).stem}{'-em' if settings.em else ''}"
+    if settings.protocol != "session":
+        name += f".{settings.protocol}{'-flip' if settings.flip else ''}-{settings.zoom_in}"
+    return f"{name}.{settings.prompts}"
 
 
 def _stored(path: Path, folder: Path, settings: EvaluationSettings) -> dict[str, Any] | None:
@@ -118,9 +127,10 @@ def _stored(path: Path, folder: Path, settings: EvaluationSettings) -> dict[str,
         return None
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-        same = value["settings"] == json.loads(json.dumps(asdict(settings))) | {
-            "dataset": str(folder)
-        }
+        # What a result of an earlier make does not name was as it is by default now.
+        known = json.loads(json.dumps(asdict(EvaluationSettings())))
+        asked = json.loads(json.dumps(asdict(settings))) | {"dataset": str(folder)}
+        same = known | value["settings"] == asked
     except (ValueError, TypeError, KeyError):
         return None  # damaged or of another make: do it again
     if settings.method == "pvpu":
