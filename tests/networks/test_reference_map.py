@@ -250,3 +250,78 @@ def test_embedding_sees_the_probability_before() -> None:
     assert none.shape == (1, 3, 2, 2)
     torch.testing.assert_close(embedding(states, torch.zeros(1, 1, 8, 8)), none)
     assert not torch.allclose(embedding(states, torch.full((1, 1, 8, 8), 0.6)), none)
+
+
+def digits(reference: ReferenceMap) -> list[str]:
+    return ["".join(map(str, row)) for row in reference.states[0].tolist()]
+
+
+def test_ring_makes_unknown_pixels_possible() -> None:
+    blank = ReferenceMap.blank(1, 7)
+    positive = blank.with_clicks(batch((CLICK, True, [(3, 3)])), radius=1, ring=1)
+    assert digits(positive) == [
+        "2222222",
+        "2223222",
+        "2234322",
+        "2344432",
+        "2234322",
+        "2223222",
+        "2222222",
+    ]
+    negative = blank.with_clicks(batch((CLICK, False, [(3, 3)])), radius=0, ring=1)
+    assert digits(negative)[2:5] == ["2221222", "2210122", "2221222"]
+
+
+@pytest.mark.parametrize(
+    ("before", "positive", "after"),
+    [
+        pytest.param("01234", True, "02334", id="positive"),
+        pytest.param("01234", False, "01124", id="negative"),
+    ],
+)
+def test_ring_moves_each_state_by_the_published_rule(
+    before: str, positive: bool, after: str
+) -> None:
+    """2 to the click's side, the other side's possible state to 2, definite states never."""
+    row = torch.tensor([[int(state) for state in before]], dtype=torch.int8)
+    start = ReferenceMap(row.expand(5, 5)[None].clone())
+    click = batch((CLICK, positive, [(9, 9)]))  # its disk misses the map, its ring covers it
+    assert digits(start.with_clicks(click, radius=1, ring=20)) == [after] * 5
+
+
+def test_nothing_moves_where_rings_of_both_sides_meet() -> None:
+    both = batch((CLICK, True, [(0, 0)]), (CLICK, False, [(0, 5)]))
+    assert digits(ReferenceMap.blank(1, 6).with_clicks(both, radius=0, ring=2))[0] == "433110"
+    assert digits(ReferenceMap.blank(1, 6).with_clicks(both, radius=0, ring=3))[0] == "432210"
+
+
+def test_disk_beats_the_ring_of_the_other_side() -> None:
+    both = batch((CLICK, True, [(0, 0)]), (CLICK, False, [(0, 1)]))
+    assert digits(ReferenceMap.blank(1, 3).with_clicks(both, radius=0, ring=1))[0] == "401"
+
+
+def test_published_loop_step_by_step() -> None:
+    """One contradicting prediction resets to unknown, the second one flips; clicks stay."""
+    size = 4
+    reference = ReferenceMap.blank(1, size)
+    reference = reference.with_clicks(batch((CLICK, True, [(0, 0)])), radius=0)
+    assert digits(reference)[0] == "4222"
+    left = probability(["##.."] * size)
+    reference = reference.with_prediction(left)
+    assert digits(reference)[:2] == ["4311", "3311"]
+    reference = reference.with_prediction(left)
+    assert digits(reference)[:2] == ["4311", "3311"]
+    reference = reference.with_clicks(batch((CLICK, False, [(0, 1)])), radius=0)
+    assert digits(reference)[:2] == ["4011", "3311"]
+    right = probability(["..##"] * size)
+    reference = reference.with_prediction(right)
+    assert digits(reference)[:2] == ["4022", "2222"]
+    reference = reference.with_prediction(right)
+    assert digits(reference)[:2] == ["4033", "1133"]
+    reference = reference.with_clicks(batch((CLICK, True, [(0, 1)])), radius=0)
+    assert digits(reference)[:2] == ["4433", "1133"]
+
+
+def test_states_of_all_prompts_may_have_rings() -> None:
+    found = reference_states(batch((CLICK, True, [(0, 0)])), 4, 0, None, ring=2)
+    assert found[0, 0].tolist() == [4, 3, 3, 2]

@@ -14,7 +14,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from napari_pvpu.networks.prompt_encoding import BOX, CLICK, SCRIBBLE, PromptBatch
+from napari_pvpu.networks.prompt_encoding import BOX, CLICK, EMPTY, SCRIBBLE, PromptBatch
 
 DEFINITE_BACKGROUND: Final = 0
 POSSIBLE_BACKGROUND: Final = 1
@@ -27,6 +27,9 @@ STATES: Final = 5
 @dataclass(frozen=True, slots=True)
 class ReferenceMap:
     """States of the pixels of B views; every update gives a new map.
+
+    InterFormer's loop is, from ``ReferenceMap.blank(batch, size)`` on: `with_clicks` for the new
+    click, predict from `states`, `with_prediction`, and again.
 
     Attributes
     ----------
@@ -90,9 +93,43 @@ class ReferenceMap:
         definite = (DEFINITE_FOREGROUND * (claims & 1)).to(self.states.dtype)
         return ReferenceMap(torch.where(claims > 0, definite, self.states))
 
+    def with_clicks(
+        self, prompts: PromptBatch, radius: float = 5.0, ring: float = 0.0
+    ) -> ReferenceMap:
+        """Take in the clicks of one interaction: disks and the rings around them.
+
+        Disks become definite as in `with_strokes`. In the rings what is not definite moves by
+        one state towards the click's side, as for a prediction; where rings of both sides meet
+        nothing moves.
+
+        Parameters
+        ----------
+        prompts : PromptBatch
+            The new ones only, since rings move states each time. Scribbles count as clicks on
+            each of their pixels, which is ours.
+        radius : float
+            Inner radius: pixels up to this distance are definite.
+        ring : float
+            Outer radius: the ring reaches this much further. Zero, as published, for none.
+        """
+        if ring <= 0:
+            return self.with_strokes(prompts, radius)
+        size = self.states.shape[-1]
+        up, down = (
+            (_claims(_only(prompts, side), size, radius + ring) > 0).to(self.states.dtype)
+            for side in (prompts.positive, ~prompts.positive)
+        )
+        moved = (self.states + up - down).clamp(POSSIBLE_BACKGROUND, POSSIBLE_FOREGROUND)
+        moved = torch.where(_definite(self.states), self.states, moved)
+        return ReferenceMap(moved).with_strokes(prompts, radius)
+
 
 def reference_states(
-    prompts: PromptBatch, size: int, radius: float, previous: Tensor | None = None
+    prompts: PromptBatch,
+    size: int,
+    radius: float,
+    previous: Tensor | None = None,
+    ring: float = 0.0,
 ) -> Tensor:
     """Reference map of all prompts of an object and the prediction before them.
 
@@ -106,6 +143,8 @@ def reference_states(
         Radius in pixels of the disk of a click and of the brush of a scribble.
     previous : Tensor, optional
         (B, 1, S, S) probability of the prediction before.
+    ring : float
+        How far the ring of possible pixels around a click reaches beyond its disk.
 
     Returns
     -------
@@ -114,15 +153,50 @@ def reference_states(
 
     Notes
     -----
-    Source: InterFormer, its reference map with inner radius `radius` and outer radius 0. Boxes
-    and scribbles are ours; they follow the same order of strength: what a prompt marks directly
-    is definite, boxes and predictions make pixels possible.
+    Source: InterFormer, its reference map with inner radius `radius` and outer radius `ring`.
+    Boxes and scribbles are ours; they follow the same order of strength: what a prompt marks
+    directly is definite, boxes and predictions make pixels possible. The published map remembers
+    all predictions; this one knows the last one only. Keep a `ReferenceMap` and update it after
+    each interaction for the published behaviour.
     """
     reference = ReferenceMap.blank(len(prompts.kind), size, prompts.kind.device)
     reference = reference.with_boxes(prompts)
     if previous is not None:
         reference = reference.with_prediction(previous)
-    return reference.with_strokes(prompts, radius).states.long()
+    return reference.with_clicks(prompts, radius, ring).states.long()
+
+
+def reference_readings(
+    prompts: PromptBatch, size: int, radius: float, readings: Sequence[Tensor | None]
+) -> Tensor:
+    """Reference maps of one view's prompts with several predictions before them.
+
+    The same states as `reference_states`, with what does not depend on the prediction done once
+    and strokes painted pixel by pixel, not as whole maps.
+
+    Parameters
+    ----------
+    prompts : PromptBatch
+        K prompts of one view.
+    size, radius
+        As for `reference_states`.
+    readings : sequence of Tensor or None
+        (1, 1, S, S) probabilities, None for no prediction.
+
+    Returns
+    -------
+    Tensor
+        (R, S, S) int8.
+    """
+    blank = ReferenceMap.blank(1, size, prompts.kind.device)
+    if bool((prompts.kind == BOX).any()):
+        blank = blank.with_boxes(prompts)
+    states = torch.cat(
+        [(blank if each is None else blank.with_prediction(each)).states for each in readings]
+    )
+    pixels, claims = _marked(prompts, size, radius)
+    states.flatten(1)[:, pixels] = (DEFINITE_FOREGROUND * (claims & 1)).to(states.dtype)
+    return states
 
 
 class ReferenceMapEmbedding(nn.Module):
@@ -181,6 +255,11 @@ def _definite(states: Tensor) -> Tensor:
     return (states - UNKNOWN).abs() == 2
 
 
+def _only(prompts: PromptBatch, chosen: Tensor) -> PromptBatch:
+    """Return the same prompts with all others made empty."""
+    return prompts._replace(kind=prompts.kind.masked_fill(~chosen, EMPTY))
+
+
 def _nearest(position: Tensor) -> Tensor:
     """Nearest pixel, halves up, as in the prompt encoding."""
     return torch.floor(position + 0.5)
@@ -225,6 +304,29 @@ def _claims(prompts: PromptBatch, size: int, radius: float) -> Tensor:
     )
     spread = _dilate(claims.view(-1, side, side), radius)
     return spread[:, margin : margin + size, margin : margin + size]
+
+
+def _marked(prompts: PromptBatch, size: int, radius: float) -> tuple[Tensor, Tensor]:
+    """Pixels of one view under clicks and scribbles, with repeats, and their claims.
+
+    Returns
+    -------
+    tuple of Tensor
+        (n,) int64 index into the flat view, (n,) int16 claim as from `_claims`.
+    """
+    batch, slot, position = _strokes(prompts)
+    steps = torch.arange(-math.floor(radius), math.floor(radius) + 1, device=batch.device)
+    disk = torch.cartesian_prod(steps, steps)
+    disk = disk[(disk**2).sum(1) <= radius**2]
+    pixel = (_nearest(position)[:, None] + disk).flatten(0, 1)
+    claim = (2 * (slot + 1) + prompts.positive[batch, slot]).short()
+    claim = claim.repeat_interleave(len(disk))
+    inside = ((pixel >= 0) & (pixel < size)).all(1)
+    pixel, claim = pixel[inside].long(), claim[inside]
+    index = pixel[:, 0] * size + pixel[:, 1]
+    claims = torch.zeros(size * size, dtype=torch.int16, device=batch.device)
+    claims.scatter_reduce_(0, index, claim, reduce="amax")
+    return index, claims[index]
 
 
 def _strokes(prompts: PromptBatch) -> tuple[Tensor, Tensor, Tensor]:
