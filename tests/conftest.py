@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from napari_pvpu.networks.models import ModelConfig
+    from napari_pvpu.networks.config import ModelConfig
 
 # A loaded machine is not a failed property: no deadline per example.
 settings.register_profile("project", deadline=None)
@@ -18,21 +18,23 @@ settings.load_profile("project")
 @pytest.fixture(scope="session")
 def small_config() -> ModelConfig:
     """A network of the default's kind that a test can afford, for views of 64 pixels."""
-    from napari_pvpu.networks.models import ModelConfig
+    from napari_pvpu.networks.config import (
+        DecoderConfig,
+        EncoderConfig,
+        ModelConfig,
+        PromptConfig,
+    )
 
+    encoder = EncoderConfig(
+        stem=8, stage_channels=(16, 16), stage_depths=(1, 1), width=32, depth=1, heads=2
+    )
     return ModelConfig(
         name="small",
         view_size=64,
-        stem=8,
-        stage_channels=(16, 16),
-        stage_depths=(1, 1),
-        vit_width=32,
-        vit_depth=1,
-        vit_heads=2,
-        pyramid_channels=(8, 16, 16, 16),
-        decoder_heads=2,
-        pixel_dim=16,
-        ppue_hidden=32,
+        encoder=encoder,
+        pyramid=(8, 16, 16, 16),
+        prompts=PromptConfig(hidden=32),
+        decoder=DecoderConfig(heads=2, pixel_channels=16),
     )
 
 

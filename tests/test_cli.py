@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from napari_pvpu.networks.models import ModelConfig
+    from napari_pvpu.networks.config import ModelConfig
 
 
 @pytest.fixture

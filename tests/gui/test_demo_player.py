@@ -17,7 +17,7 @@ from napari_pvpu.prompts import Box, Click, Scribble
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari_pvpu.networks.models import ModelConfig
+    from napari_pvpu.networks.config import ModelConfig
 
 pytestmark = pytest.mark.gui
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
+from napari_pvpu.networks.config import ModelConfig
 from napari_pvpu.networks.interface import Features, count_parameters
-from napari_pvpu.networks.models import PRESETS, ModelConfig, PVPUNet, build_model
+from napari_pvpu.networks.models import PRESETS, PVPUNet, build_model
 from napari_pvpu.networks.prompt_encoding import BOX, CLICK, SCRIBBLE, PromptBatch
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from napari_pvpu.networks.weights import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari_pvpu.networks.models import ModelConfig
+    from napari_pvpu.networks.config import ModelConfig
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from napari_pvpu.training.trainer import TrainingConfig
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari_pvpu.networks.models import ModelConfig
+    from napari_pvpu.networks.config import ModelConfig
 
 
 def test_group_weights_share_the_batch() -> None:

@@ -16,7 +16,7 @@ from napari_pvpu.training.trainer import Trainer, TrainingConfig, learning_rate,
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari_pvpu.networks.models import ModelConfig
+    from napari_pvpu.networks.config import ModelConfig
 
 CONFIG = TrainingConfig(
     steps=8,

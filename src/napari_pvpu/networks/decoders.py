@@ -67,7 +67,7 @@ class PromptDecoder(nn.Module):
 
     def __init__(
         self,
-        channels: tuple[int, int, int, int] = (24, 64, 128, 128),
+        channels: tuple[int, ...] = (24, 64, 128, 128),
         view_size: int = 128,
         depth: int = 2,
         heads: int = 4,

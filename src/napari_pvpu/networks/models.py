@@ -2,94 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
 from napari_pvpu.networks.backbones import ConvStemViT, Levels, normalize_view
 from napari_pvpu.networks.blocks import upsample
+from napari_pvpu.networks.config import ModelConfig
 from napari_pvpu.networks.decoders import PromptDecoder
 from napari_pvpu.networks.interface import Decoded, Features, PromptableNetwork
 from napari_pvpu.networks.prompt_encoding import EMPTY, PPuE, PPuEConfig, PromptBatch
 from napari_pvpu.networks.pyramids import TopDownPyramid
 from napari_pvpu.networks.reference_map import ReferenceMapEmbedding, reference_states
-
-
-@dataclass(frozen=True, slots=True)
-class ModelConfig:
-    """All that is needed to build a network.
-
-    Attributes
-    ----------
-    name : str
-        The preset's name.
-    view_size : int
-        Side ``S`` of the view in model pixels, a multiple of 16.
-    stem, stage_channels, stage_depths : int, tuple of int, tuple of int
-        Channels at stride 2; channels and separable blocks at strides 4 and 8.
-    vit_width, vit_depth, vit_heads, vit_mlp_ratio : int, int, int, float
-        The ViT at stride 16.
-    pyramid_channels : tuple of int
-        Channels of the kept features at strides 2, 4, 8, 16.
-    decoder_depth, decoder_heads, pixel_dim : int
-        Dual-cross blocks, their heads, channels of pixel and prompt features.
-    ppue_sigma, ppue_gamma, ppue_tau : float
-        Width of a click's Gaussian in model pixels; weight and width of the visual term.
-    ppue_hidden : int
-        Hidden channels of the token MLP.
-    disk_radius : float
-        Radius in model pixels of what a click or stroke fixes in the reference map.
-    """
-
-    name: str = "pvpu-nano"
-    view_size: int = 128
-    stem: int = 32
-    stage_channels: tuple[int, int] = (64, 128)
-    stage_depths: tuple[int, int] = (3, 4)
-    vit_width: int = 192
-    vit_depth: int = 6
-    vit_heads: int = 6
-    vit_mlp_ratio: float = 3.0
-    pyramid_channels: tuple[int, int, int, int] = (24, 64, 128, 128)
-    decoder_depth: int = 2
-    decoder_heads: int = 4
-    pixel_dim: int = 64
-    ppue_sigma: float = 2.0
-    ppue_gamma: float = 0.5
-    ppue_tau: float = 0.5
-    ppue_hidden: int = 256
-    disk_radius: float = 2.0
-
-    def __post_init__(self) -> None:
-        """Check what would otherwise fail deep inside the network."""
-        if self.view_size < 32 or self.view_size % 16:
-            raise ValueError(
-                f"view_size has to be a multiple of 16 and at least 32, not {self.view_size}"
-            )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON-ready values."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
-        """Build a config from what `to_dict` gave, or from a part of it.
-
-        Raises
-        ------
-        ValueError
-            If there is a field that the config does not have.
-        """
-        known = {field.name for field in fields(cls)}
-        if unknown := set(values) - known:
-            raise ValueError(f"unknown model settings {sorted(unknown)}; known are {sorted(known)}")
-        lists: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
-        }
-        return cls(**lists)
-
 
 PRESETS: dict[str, ModelConfig] = {"pvpu-nano": ModelConfig()}
 
@@ -106,36 +29,37 @@ class PVPUNet(PromptableNetwork):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        c2, c4, c8, _ = config.pyramid_channels
+        encoder, prompts, decoder = config.encoder, config.prompts, config.decoder
+        c2, c4, c8, _ = config.pyramid
         self.encoder = ConvStemViT(
             config.view_size,
-            config.stem,
-            config.stage_channels,
-            config.stage_depths,
-            config.vit_width,
-            config.vit_depth,
-            config.vit_heads,
-            config.vit_mlp_ratio,
+            encoder.stem,
+            encoder.stage_channels,
+            encoder.stage_depths,
+            encoder.width,
+            encoder.depth,
+            encoder.heads,
+            encoder.mlp_ratio,
         )
-        self.pyramid = TopDownPyramid(self.encoder.out_channels, config.pyramid_channels)
+        self.pyramid = TopDownPyramid(self.encoder.out_channels, config.pyramid)
         self.prompt_encoder = PPuE(
             PPuEConfig(
                 size=config.view_size,
-                sigma=config.ppue_sigma,
-                gamma=config.ppue_gamma,
-                tau=config.ppue_tau,
+                sigma=prompts.sigma,
+                gamma=prompts.gamma,
+                tau=prompts.tau,
             ),
-            hidden=config.ppue_hidden,
+            hidden=prompts.hidden,
             dim=c8,
         )
         self.reference2 = ReferenceMapEmbedding(c2, patch=2)
         self.reference4 = ReferenceMapEmbedding(c4, patch=4)
         self.decoder = PromptDecoder(
-            config.pyramid_channels,
+            config.pyramid,
             config.view_size,
-            config.decoder_depth,
-            config.decoder_heads,
-            config.pixel_dim,
+            decoder.depth,
+            decoder.heads,
+            decoder.pixel_channels,
         )
         self.to(memory_format=torch.channels_last)
 
@@ -215,7 +139,7 @@ class PVPUNet(PromptableNetwork):
 
     def _states(self, prompts: PromptBatch, previous: Tensor | None) -> Tensor:
         config = self.config
-        return reference_states(prompts, config.view_size, config.disk_radius, previous)
+        return reference_states(prompts, config.view_size, config.prompts.disk_radius, previous)
 
     def encoder_modules(self) -> tuple[nn.Module, ...]:
         """Return the parts that run once for each view."""

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from napari_pvpu.networks.losses import dice_loss, normalized_focal_loss, p2c_loss
-from napari_pvpu.networks.models import ModelConfig, PVPUNet, build_model
+from napari_pvpu.networks.models import PVPUNet, build_model
 from napari_pvpu.networks.prompt_encoding import EMPTY
 from napari_pvpu.training.datasets import Atlas, Views, ViewSampling, augment
 from napari_pvpu.training.simulate import (
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from napari_pvpu.networks.config import ModelConfig
     from napari_pvpu.networks.interface import Features
 
 
