@@ -16,8 +16,11 @@ import typer
 from napari_pvpu.cli_parsing import (
     ErrorsInOneLine,
     ManyTargets,
+    ProtocolChoice,
+    ZoomChoice,
     numbers,
     point,
+    protocol_settings,
     with_polarity,
 )
 from napari_pvpu.errors import ModelNotFoundError, PromptError, PvpuError
@@ -59,11 +62,32 @@ MinArea = Annotated[int, typer.Option(min=1, help="Leave out smaller objects (pi
 Seed = Annotated[int, typer.Option(help="Of all that is random.")]
 Threshold = Annotated[float, typer.Option(help="On the probability.")]
 Jitter = Annotated[float, typer.Option(min=0, help="Clicks land up to this many pixels off.")]
+Protocol = Annotated[
+    ProtocolChoice,
+    typer.Option(help="session: as a person works; ritm: the network alone, as in the papers."),
+]
+Flip = Annotated[
+    bool | None,
+    typer.Option("--flip/--no-flip", help="ritm: mirrored image as well; on by default."),
+]
+Zoom = Annotated[
+    ZoomChoice | None,
+    typer.Option(help="ritm: crops around the object; simpleclick (as PVPUFormer) by default."),
+]
+Seeds = Annotated[
+    int, typer.Option(min=1, help="Segment this often, with other jitter; gives mean and spread.")
+]
+IouAnalysis = Annotated[
+    bool, typer.Option("--iou-analysis", help="Make all interactions, targets met or not.")
+]
+Layout = Annotated[str, typer.Option(help="auto, folder, grabcut, berkeley, davis, sbd or voc.")]
 
 
 @app.command(cls=ManyTargets)
 def evaluate(
-    dataset: Annotated[Path, typer.Argument(help="Folder with images/ and masks/.")],
+    dataset: Annotated[
+        Path, typer.Argument(help="Folder with images/ and masks/, or in a benchmark's layout.")
+    ],
     prompts: Kind = PromptKind.click,
     max_interactions: Most = 20,
     targets: Targets = [0.8, 0.85, 0.9],  # noqa: B006 - typer copies it
@@ -78,12 +102,19 @@ def evaluate(
     device: Device = "auto",
     threshold: Threshold = 0.49,
     jitter: Jitter = 0.0,
+    seeds: Seeds = 1,
+    protocol: Protocol = ProtocolChoice.session,
+    flip: Flip = None,
+    zoom_in: Zoom = None,
+    iou_analysis: IouAnalysis = False,
+    split: Annotated[str, typer.Option(help="Of layouts that have lists of images.")] = "val",
+    layout: Layout = "auto",
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the result here.")] = None,
 ) -> None:
     """Count how many prompts a method needs on a folder of images with masks."""
-    from napari_pvpu.evaluation.report import summary_table
-    from napari_pvpu.evaluation.runner import EvaluationSettings
+    from napari_pvpu.evaluation.report import protocol_table, seeds_table, summary_table
     from napari_pvpu.evaluation.runner import evaluate as run
+    from napari_pvpu.evaluation.settings import EvaluationSettings
     from napari_pvpu.evaluation.suite import write_json
 
     settings = EvaluationSettings(
@@ -99,16 +130,26 @@ def evaluate(
         seed=seed,
         threshold=threshold,
         jitter=jitter,
+        seeds=seeds,
+        iou_analysis=iou_analysis,
+        split=split,
+        layout=layout,
+        **protocol_settings(protocol, flip, zoom_in),
     )
     result = run(dataset, settings)
     if json_path is not None:
         write_json(json_path, result)
-    typer.echo(summary_table([result]), nl=False)
+    papers = protocol is ProtocolChoice.ritm
+    typer.echo((protocol_table if papers else summary_table)([result]), nl=False)
+    if seeds > 1:
+        typer.echo("\n" + seeds_table(result), nl=False)
 
 
 @app.command(cls=ManyTargets)
 def evaluate_all(
-    root: Annotated[Path, typer.Argument(help="Folder of sets: NAME/val or NAME with images/.")],
+    root: Annotated[
+        Path, typer.Argument(help="Folder of sets: NAME/val or NAME with images/, or benchmarks.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for one JSON per set and method, report.md.")],
     split: Annotated[str, typer.Option(help="Which split of each set.")] = "val",
     prompts: Kind = PromptKind.click,
@@ -123,12 +164,17 @@ def evaluate_all(
     device: Device = "auto",
     threshold: Threshold = 0.49,
     jitter: Jitter = 0.0,
+    seeds: Seeds = 1,
+    protocol: Protocol = ProtocolChoice.session,
+    flip: Flip = None,
+    zoom_in: Zoom = None,
+    iou_analysis: IouAnalysis = False,
 ) -> None:
     """Evaluate every set below a folder, with the mean over sets and tables in Markdown.
 
     Results that are already in the output folder, made with the same settings, are kept.
     """
-    from napari_pvpu.evaluation.runner import EvaluationSettings
+    from napari_pvpu.evaluation.settings import EvaluationSettings
     from napari_pvpu.evaluation.suite import evaluate_suite, find_sets
 
     settings = EvaluationSettings(
@@ -143,6 +189,10 @@ def evaluate_all(
         seed=seed,
         threshold=threshold,
         jitter=jitter,
+        seeds=seeds,
+        iou_analysis=iou_analysis,
+        split=split,
+        **protocol_settings(protocol, flip, zoom_in),
     )
     each = [replace(settings, method=name) for name in method]
     typer.echo(evaluate_suite(find_sets(root, split), each, out), nl=False)

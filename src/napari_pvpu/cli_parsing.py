@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -15,11 +16,29 @@ if TYPE_CHECKING:
 __all__ = [
     "ErrorsInOneLine",
     "ManyTargets",
+    "ProtocolChoice",
+    "ZoomChoice",
     "numbers",
     "point",
+    "protocol_settings",
     "repeat_flag",
     "with_polarity",
 ]
+
+
+class ProtocolChoice(StrEnum):
+    """How our engine is driven in an evaluation."""
+
+    session = "session"
+    ritm = "ritm"
+
+
+class ZoomChoice(StrEnum):
+    """What a network sees in the protocol "ritm"."""
+
+    none = "none"
+    ritm = "ritm"
+    simpleclick = "simpleclick"
 
 
 class ErrorsInOneLine(TyperGroup):
@@ -107,3 +126,13 @@ def numbers(text: str, count: int) -> tuple[float, ...]:
 def point(text: str) -> tuple[float, float]:
     row, col = numbers(text, 2)
     return row, col
+
+
+def protocol_settings(
+    protocol: ProtocolChoice, flip: bool | None, zoom_in: ZoomChoice | None
+) -> dict[str, Any]:
+    """Settings of the protocol; what was not said is as in PVPUFormer's evaluation."""
+    papers = protocol is ProtocolChoice.ritm
+    zoom = zoom_in or (ZoomChoice.simpleclick if papers else ZoomChoice.none)
+    mirrored = papers if flip is None else flip
+    return {"protocol": protocol.value, "flip": mirrored, "zoom_in": zoom.value}

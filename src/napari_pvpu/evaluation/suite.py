@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from napari_pvpu.errors import DatasetError
 from napari_pvpu.evaluation.benchmark_layouts import recognise
-from napari_pvpu.evaluation.report import comparison_table, set_name, summary_table
+from napari_pvpu.evaluation.report import (
+    comparison_table,
+    protocol_table,
+    set_name,
+    summary_table,
+)
 from napari_pvpu.evaluation.runner import evaluate
 from napari_pvpu.evaluation.settings import EvaluationSettings
 
@@ -94,7 +99,8 @@ def evaluate_suite(sets: Sequence[Path], settings: Sequence[EvaluationSettings],
                 write_json(path, result)
             of_method.append(result)
         results.append(of_method)
-        parts.append(summary_table(of_method))
+        papers = choice.protocol == "ritm"
+        parts.append((protocol_table if papers else summary_table)(of_method))
     if len(settings) > 1:
         at = max((k for k in (1, 3) if k <= settings[0].max_interactions), default=1)
         parts.insert(0, comparison_table([r for group in results for r in group], at))
