@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import types
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from functools import cache
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
@@ -207,7 +206,7 @@ def from_plain(kind: type[T], values: Any, where: str = "") -> T:
             f"{where or 'the config'} has to hold settings by name, not {values!r}; "
             f"settings are {_names(kind)}"
         )
-    hints = _hints(kind)
+    hints = get_type_hints(kind)
     checked = {}
     for name, value in values.items():
         path = f"{where}.{name}" if where else str(name)
@@ -215,11 +214,6 @@ def from_plain(kind: type[T], values: Any, where: str = "") -> T:
             raise ValueError(f"there is no setting {path!r}; allowed here are {_names(kind)}")
         checked[name] = _checked(hints[name], value, path)
     return kind(**checked)
-
-
-@cache
-def _hints(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind)
 
 
 def _names(kind: Any) -> str:
