@@ -134,6 +134,7 @@ class InterFormer(PromptableNetwork):
         self.auxiliary = FCNHead(config.channels[2], config.head_channels, dropout=config.dropout)
         for name, values in (("mean", _MEAN), ("deviation", _DEVIATION)):
             self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
+        self.to(memory_format=torch.channels_last)  # a fifth off an interaction on a CPU
 
     def encode(self, view: Tensor) -> Features:
         """Run the image encoder and its pyramid; needed once for each view.
@@ -153,7 +154,8 @@ class InterFormer(PromptableNetwork):
         inside = ~view.isnan().any(1, keepdim=True)
         image = torch.where(inside, (view - self.mean) / self.deviation, 0.0)
         levels = self.pyramid(self.encoder(pad_to_multiple(image, STRIDES[-1])))
-        return Features(levels, image, inside.to(image.dtype))
+        kept = tuple(x.contiguous(memory_format=torch.channels_last) for x in levels)
+        return Features(kept, image, inside.to(image.dtype))
 
     def decode(
         self,
