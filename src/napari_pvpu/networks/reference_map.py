@@ -166,39 +166,6 @@ def reference_states(
     return reference.with_clicks(prompts, radius, ring).states.long()
 
 
-def reference_readings(
-    prompts: PromptBatch, size: int, radius: float, readings: Sequence[Tensor | None]
-) -> Tensor:
-    """Reference maps of one view's prompts with several predictions before them.
-
-    The same states as `reference_states`, with what does not depend on the prediction done once
-    and strokes painted pixel by pixel, not as whole maps.
-
-    Parameters
-    ----------
-    prompts : PromptBatch
-        K prompts of one view.
-    size, radius
-        As for `reference_states`.
-    readings : sequence of Tensor or None
-        (1, 1, S, S) probabilities, None for no prediction.
-
-    Returns
-    -------
-    Tensor
-        (R, S, S) int8.
-    """
-    blank = ReferenceMap.blank(1, size, prompts.kind.device)
-    if bool((prompts.kind == BOX).any()):
-        blank = blank.with_boxes(prompts)
-    states = torch.cat(
-        [(blank if each is None else blank.with_prediction(each)).states for each in readings]
-    )
-    pixels, claims = _marked(prompts, size, radius)
-    states.flatten(1)[:, pixels] = (DEFINITE_FOREGROUND * (claims & 1)).to(states.dtype)
-    return states
-
-
 class ReferenceMapEmbedding(nn.Module):
     """Reference map and previous probability as features at a coarser stride.
 
@@ -304,29 +271,6 @@ def _claims(prompts: PromptBatch, size: int, radius: float) -> Tensor:
     )
     spread = _dilate(claims.view(-1, side, side), radius)
     return spread[:, margin : margin + size, margin : margin + size]
-
-
-def _marked(prompts: PromptBatch, size: int, radius: float) -> tuple[Tensor, Tensor]:
-    """Pixels of one view under clicks and scribbles, with repeats, and their claims.
-
-    Returns
-    -------
-    tuple of Tensor
-        (n,) int64 index into the flat view, (n,) int16 claim as from `_claims`.
-    """
-    batch, slot, position = _strokes(prompts)
-    steps = torch.arange(-math.floor(radius), math.floor(radius) + 1, device=batch.device)
-    disk = torch.cartesian_prod(steps, steps)
-    disk = disk[(disk**2).sum(1) <= radius**2]
-    pixel = (_nearest(position)[:, None] + disk).flatten(0, 1)
-    claim = (2 * (slot + 1) + prompts.positive[batch, slot]).short()
-    claim = claim.repeat_interleave(len(disk))
-    inside = ((pixel >= 0) & (pixel < size)).all(1)
-    pixel, claim = pixel[inside].long(), claim[inside]
-    index = pixel[:, 0] * size + pixel[:, 1]
-    claims = torch.zeros(size * size, dtype=torch.int16, device=batch.device)
-    claims.scatter_reduce_(0, index, claim, reduce="amax")
-    return index, claims[index]
 
 
 def _strokes(prompts: PromptBatch) -> tuple[Tensor, Tensor, Tensor]:
