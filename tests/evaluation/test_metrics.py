@@ -8,11 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_pvpu.evaluation.metrics import (
+    at_limit,
     failure_share,
     iou,
     iou_at,
     mean_noc,
+    never,
     noc,
+    spc,
+    speed,
+    spread,
     worse_share,
 )
 
@@ -64,6 +69,60 @@ def test_failures_are_those_that_never_get_there() -> None:
     # Reaching the target at the very last interaction is no failure, unlike in RITM's count.
     assert failure_share([(0.1, 0.9), (0.1, 0.2)], 0.85, 2) == 0.5
     assert noc((0.1, 0.9), 0.85, 2) == noc((0.1, 0.2), 0.85, 2) == 2
+
+
+@pytest.mark.parametrize(
+    ("curves", "released", "true"),
+    [
+        ([(0.1,) * 19 + (0.9,)], 1, 0),
+        ([(0.1,) * 20], 1, 1),
+        ([(0.1,) * 18 + (0.9, 0.9)], 0, 0),
+        ([(0.9, 0.2)], 0, 0),
+        ([(0.1, 0.2)], 1, 1),
+        ([(0.1,) * 20, (0.1,) * 19 + (0.95,), (0.91,), (0.2,) * 20], 3, 2),
+        ([], 0, 0),
+    ],
+    ids=["at-20", "never", "at-19", "falls-again", "ended-early", "several", "none"],
+)
+def test_both_readings_of_nof(curves, released: int, true: int) -> None:
+    assert at_limit(curves, 0.9, 20) == released
+    assert never(curves, 0.9, 20) == true
+
+
+@pytest.mark.parametrize(
+    ("t_encode", "t_click", "n", "expected"),
+    [
+        (400.0, 30.0, 20, 50.0),
+        (400.0, 30.0, 1, 430.0),
+        (0.0, 7.5, 20, 7.5),
+        (1260.0, 0.0, 5, 252.0),
+    ],
+)
+def test_spc(t_encode, t_click, n, expected) -> None:
+    assert spc(t_encode, t_click, n) == expected
+
+
+def test_speed_keeps_encoding_and_interaction_apart() -> None:
+    # Two crops for the first object, one for the second; the third was served from memory.
+    steps = [[(40.0, 50.0), (0.0, 10.0), (60.0, 76.0)], [(50.0, 58.0)], [(0.0, 6.0)]]
+    assert speed(steps, [150.0, 70.0, 20.0]) == {
+        "t_encode": 75.0,
+        "t_click": 10.0,
+        "spc": {"1": 85.0, "5": 25.0, "10": 17.5, "20": 13.75},
+        "spc_wall": 48.0,
+        "spi_wall": 80.0,
+    }
+
+
+def test_speed_without_encoding_or_without_anything() -> None:
+    assert speed([[(0.0, 4.0)]], [5.0])["t_encode"] is None
+    assert speed([[(0.0, 4.0)]], [5.0])["spc"]["20"] == 4.0
+    assert set(speed([], []).values()) == {None}
+
+
+def test_spread_over_seeds() -> None:
+    assert spread([2.0, 4.0, 6.0]) == {"mean": 4.0, "std": 2.0, "min": 2.0, "max": 6.0}
+    assert spread([3.0])["std"] == 0.0
 
 
 def test_worse_share_counts_drops_larger_than_the_margin() -> None:

@@ -11,6 +11,8 @@ from napari_pvpu.evaluation.report import (
     load_results,
     macro_average,
     method_name,
+    protocol_table,
+    seeds_table,
     set_name,
     summary_table,
 )
@@ -98,8 +100,17 @@ def test_set_name(path: str, expected: str) -> None:
         ({"prompts": "box"}, "pvpu-nano (box)"),
         ({"model": "/runs/7/weights.safetensors"}, "weights"),
         ({"method": "otsu"}, "otsu"),
+        ({"protocol": "session", "flip": False, "zoom_in": "none"}, "pvpu-nano"),
+        (
+            {"protocol": "ritm", "flip": True, "zoom_in": "simpleclick", "jitter": 2.0},
+            "pvpu-nano (ritm, flip, zoom-in simpleclick, jitter 2 px)",
+        ),
+        (
+            {"protocol": "ritm", "flip": False, "zoom_in": "none", "prompts": "box"},
+            "pvpu-nano (box, ritm)",
+        ),
     ],
-    ids=["model", "em", "box", "path", "method"],
+    ids=["model", "em", "box", "path", "method", "session", "ritm", "ritm-box"],
 )
 def test_method_name(settings, expected) -> None:
     value = result("x", "pvpu", 0.5)
@@ -124,3 +135,33 @@ def test_load_results_that_are_not_there(tmp_path: Path) -> None:
     (tmp_path / "broken.json").write_text("{")
     with pytest.raises(DatasetError, match="cannot be read"):
         load_results([tmp_path / "broken.json"])
+
+
+def test_protocol_table_has_the_columns_of_the_papers() -> None:
+    value = result("x", "pvpu", 0.5, max_interactions=20) | {
+        "nof": {"at_limit": {"0.85": 3}, "never": {"0.85": 2.5}},
+        "speed": {"t_encode": 400.0, "t_click": 30.0, "spc": {"20": 50.0}},
+    }
+    header, _, row = protocol_table([value]).splitlines()
+    assert header == (
+        "| set | method | objects | NoC@85 | NoC=20@85 | never@85 | IoU@1 | IoU@3 | IoU@5 "
+        "| t_encode ms | t_click ms | SPC_20 ms |"
+    )
+    assert row == (
+        "| x | pvpu-nano | 10 | 3.50 | 3 | 2.5 | 0.400 | 0.500 | – | 400.0 | 30.0 | 50.0 |"
+    )
+
+
+def test_seeds_table() -> None:
+    spread = {"mean": 2.0, "std": 0.25, "min": 1.5, "max": 2.5}
+    share = {"mean": 0.5, "std": 0.25, "min": 0.25, "max": 0.75}
+    value = result("x", "pvpu", 0.5, seeds=5) | {
+        "over_seeds": {"noc": {"0.85": spread}, "failures": {"0.85": share}, "iou_at": {"1": share}}
+    }
+    assert seeds_table(value).splitlines() == [
+        "| over 5 seeds | mean | std | min | max |",
+        "|---|---:|---:|---:|---:|",
+        "| NoC@85 | 2.000 | 0.250 | 1.500 | 2.500 |",
+        "| failures@85 | 50.0% | 25.0% | 25.0% | 75.0% |",
+        "| IoU@1 | 0.500 | 0.250 | 0.250 | 0.750 |",
+    ]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -121,6 +122,79 @@ def test_summary() -> None:
     assert summary["objects"][0]["iou"] == [0.5, 0.9, 0.8, 0.8]
 
 
+def test_summary_of_nof_and_speed() -> None:
+    settings = EvaluationSettings(max_interactions=2, targets=(0.8,))
+    results = [result_of(0.5, 0.9, encode=4.0), result_of(0.1, 0.2), result_of(0.85)]
+    summary = summarise(results, settings)
+    assert summary["nof"] == {"at_limit": {"0.8": 2}, "never": {"0.8": 1}}
+    # 10, 11 ms with 4 of encoding; 10, 11; 10.
+    assert summary["speed"]["t_encode"] == 4.0
+    assert summary["speed"]["t_click"] == pytest.approx((6 + 11 + 10 + 11 + 10) / 5)
+    assert summary["speed"]["spc"]["20"] == pytest.approx(4 / 20 + 9.6)
+    assert summary["over_seeds"] is None
+    assert summary["iou_curve"] is None
+
+
+def test_summary_over_seeds() -> None:
+    settings = EvaluationSettings(max_interactions=2, targets=(0.8,), seeds=2, jitter=1)
+    results = [result_of(0.9), result_of(0.1, 0.2), result_of(0.5, 0.9), result_of(0.1, 0.9)]
+    results = [replace(r, repeat=i % 2) for i, r in enumerate(results)]
+    summary = summarise(results, settings)
+    assert summary["n_objects"] == 2
+    # Seed 0: NoC 1 and 2, no failure. Seed 1: 2 and 2, one failure of two.
+    assert summary["over_seeds"]["noc"]["0.8"] == {
+        "mean": 1.75,
+        "std": pytest.approx(0.125**0.5),
+        "min": 1.5,
+        "max": 2.0,
+    }
+    assert summary["over_seeds"]["failures"]["0.8"]["max"] == 0.5
+    assert list(summary["over_seeds"]["iou_at"]) == ["1", "2"]
+    assert summary["noc"]["0.8"] == 1.75
+    assert summary["nof"] == {"at_limit": {"0.8": 1.5}, "never": {"0.8": 0.5}}
+    assert [entry["seed"] for entry in summary["objects"]] == [0, 1, 0, 1]
+
+
+def test_summary_of_an_iou_analysis() -> None:
+    settings = EvaluationSettings(max_interactions=3, iou_analysis=True)
+    summary = summarise([result_of(0.5, 0.9), result_of(0.1, 0.2, 0.3)], settings)
+    assert summary["iou_curve"] == pytest.approx([0.3, 0.55, 0.6])
+
+
+def test_an_iou_analysis_makes_all_interactions(mask_folder: Path) -> None:
+    options = {"targets": (0.3,), "max_interactions": 15}
+    result, _ = run(MaskFolder(mask_folder), label=4, iou_analysis=True, **options)
+    assert len(result.ious) == 15
+
+
+def test_seeds_move_the_clicks_of_every_object_and_nothing_else(mask_folder: Path) -> None:
+    results = []
+    settings = EvaluationSettings(
+        method="watershed", max_interactions=1, limit=2, min_area=60, jitter=4, seeds=3, seed=5
+    )
+    summary = evaluate(mask_folder, settings, progress=False, on_result=results.append)
+    assert [(r.image, r.label) for r in results[::3]] == [(r.image, r.label) for r in results[2::3]]
+    assert [r.repeat for r in results] == [0, 1, 2] * 2
+    assert summary["n_objects"] == 2
+    again = evaluate(mask_folder, replace(settings, seeds=1, seed=6, limit=None), progress=False)
+    alike = [
+        (entry["image"], entry["label"], entry["iou"])
+        for entry in summary["objects"]
+        if entry["seed"] == 6
+    ]
+    assert set(map(str, alike)) <= {
+        str((entry["image"], entry["label"], entry["iou"])) for entry in again["objects"]
+    }
+
+
+def test_reads_benchmark_layouts(mask_folder: Path) -> None:
+    (mask_folder / "images").rename(mask_folder / "img")
+    (mask_folder / "masks").rename(mask_folder / "gt")
+    settings = EvaluationSettings(method="watershed", max_interactions=1)
+    summary = evaluate(mask_folder, settings, progress=False)
+    assert summary["n_objects"] == 2  # DAVIS has one object an image
+
+
 def test_summary_of_nothing() -> None:
     with pytest.raises(DatasetError, match="no result"):
         summarise([], EvaluationSettings())
@@ -160,8 +234,28 @@ def test_evaluate_opens_each_image_once(mask_folder: Path) -> None:
         {"targets": (0.8, 1.2)},
         {"limit": 0},
         {"threshold": 1.0},
+        {"seeds": 0},
+        {"seeds": 3},
+        {"protocol": "fbrs"},
+        {"protocol": "ritm", "zoom_in": "focal"},
+        {"flip": True},
+        {"zoom_in": "ritm"},
+        {"protocol": "ritm", "method": "watershed"},
     ],
-    ids=["interactions", "no-targets", "target", "limit", "threshold"],
+    ids=[
+        "interactions",
+        "no-targets",
+        "target",
+        "limit",
+        "threshold",
+        "no-seeds",
+        "equal-seeds",
+        "protocol",
+        "zoom-in",
+        "flip-in-a-session",
+        "zoom-in-a-session",
+        "no-network",
+    ],
 )
 def test_settings_out_of_range(options) -> None:
     with pytest.raises(PvpuError):

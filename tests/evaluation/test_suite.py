@@ -9,7 +9,7 @@ import pytest
 
 from napari_pvpu.errors import DatasetError
 from napari_pvpu.evaluation.runner import EvaluationSettings
-from napari_pvpu.evaluation.suite import evaluate_suite, find_sets, write_json
+from napari_pvpu.evaluation.suite import _slug, evaluate_suite, find_sets, write_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,6 +63,38 @@ def test_results_are_kept_and_made_again_only_for_other_settings(
     assert " 77 " not in changed
     path.write_text("{ damaged")
     assert "| two | flood | 2 |" in evaluate_suite(folders, [replace(FAST, method="flood")], out)
+
+
+def test_results_of_an_earlier_make_count_as_made_by_default(sets: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    folders = find_sets(sets)[1:]
+    evaluate_suite(folders, [FAST], out)
+    path = out / "two.watershed.click.json"
+    value = json.loads(path.read_text()) | {"n_objects": 77}
+    for name in ("protocol", "flip", "zoom_in", "seeds", "iou_analysis", "split", "layout"):
+        del value["settings"][name]
+    path.write_text(json.dumps(value))
+    assert " 77 " in evaluate_suite(folders, [FAST], out)
+    assert " 77 " not in evaluate_suite(folders, [replace(FAST, layout="folder")], out)
+
+
+def test_find_sets_knows_benchmarks(mask_folder: Path) -> None:
+    root = mask_folder.parent / "benchmarks"
+    shutil.copytree(mask_folder / "images", root / "DAVIS" / "img")
+    shutil.copytree(mask_folder / "masks", root / "DAVIS" / "gt")
+    shutil.copytree(mask_folder, root / "other")
+    assert find_sets(root) == [root / "DAVIS", root / "other"]
+
+
+def test_protocols_have_results_of_their_own() -> None:
+    names = set()
+    for more in ({}, {"protocol": "ritm"}, {"protocol": "ritm", "flip": True, "zoom_in": "ritm"}):
+        names.add(_slug(EvaluationSettings(**more)))
+    assert names == {
+        "pvpu-nano.click",
+        "pvpu-nano.ritm-none.click",
+        "pvpu-nano.ritm-flip-ritm.click",
+    }
 
 
 def test_write_json_leaves_no_part(tmp_path: Path) -> None:
