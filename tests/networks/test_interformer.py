@@ -238,7 +238,7 @@ def test_every_parameter_trains(size: int) -> None:
     out, auxiliary = net.decode_with_auxiliary(features, mixed(), torch.rand(2, 1, size, size))
     assert auxiliary.shape == out.logits.shape
     loss = normalized_focal_loss(out.logits, target)
-    loss = loss + net.config.auxiliary_weight * normalized_focal_loss(auxiliary, target)
+    loss = loss + net.settings.auxiliary_weight * normalized_focal_loss(auxiliary, target)
     loss.sum().backward()
     missing = [name for name, p in net.named_parameters() if p.grad is None]
     assert missing == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -109,7 +109,9 @@ class InterFormer(PromptableNetwork):
 
     def __init__(self, config: InterFormerConfig) -> None:
         super().__init__()
-        self.config = config
+        self.settings = config
+        # Whoever builds this from a larger description may keep that here in its stead.
+        self.config: Any = config
         self.encoder = MAEBackbone(
             config.vit_width,
             config.vit_depth,
@@ -197,7 +199,7 @@ class InterFormer(PromptableNetwork):
         Decoded
             As from `decode`.
         auxiliary : Tensor
-            ``(B, 1, S, S)`` float32, whose focal loss counts ``config.auxiliary_weight``.
+            ``(B, 1, S, S)`` float32, whose focal loss counts ``settings.auxiliary_weight``.
         """
         decoded, reading = self._decode(features, prompts, previous)
         logits = _foreground(self.auxiliary(reading.stages[2]))
@@ -206,7 +208,7 @@ class InterFormer(PromptableNetwork):
     def _decode(
         self, features: Features, prompts: PromptBatch, previous: Tensor | None
     ) -> tuple[Decoded, Reading]:
-        config = self.config
+        config = self.settings
         side = features.levels[0].shape[-1] * STRIDES[0]
         if previous is not None:  # the padding is background
             previous = pad_to_multiple(previous, STRIDES[-1])
@@ -263,7 +265,7 @@ class InterFormer(PromptableNetwork):
         """
         definite = (states == DEFINITE_FOREGROUND) | (states == DEFINITE_BACKGROUND)
         masks = definite | (previous[:, 0] >= 0.5)
-        config = self.config
+        config = self.settings
         return [
             region_of_interest(mask, config.zoom_expand, config.zoom_min_size, STRIDES[-1])
             for mask in masks
@@ -273,8 +275,8 @@ class InterFormer(PromptableNetwork):
         self, states: Tensor, prompts: PromptBatch, previous: Tensor
     ) -> list[Region | None] | None:
         """Return the regions of those views that had enough interactions; none in training."""
-        start = self.config.zoom_from
-        if self.training or not start or not any(self.config.refine):
+        start = self.settings.zoom_from
+        if self.training or not start or not any(self.settings.refine):
             return None
         count = (prompts.kind != EMPTY).sum(1).tolist()
         found = self.regions_of_interest(states, previous)
