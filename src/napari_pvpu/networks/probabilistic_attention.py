@@ -39,14 +39,12 @@ __all__ = [
     "Units",
     "adapt_key_precision",
     "adapt_mixing",
-    "adapt_units",
     "adapt_value_precision",
     "attention_logits",
     "infer_values",
     "key_adaptation",
     "probabilistic_attention",
     "responsibilities",
-    "spread_values",
     "value_propagation",
 ]
 
@@ -138,19 +136,19 @@ def probabilistic_attention(
     alpha = 1 / math.sqrt(queries.shape[-1]) if settings.alpha is None else settings.alpha
     units = Units(exact(keys), exact(values), alpha, settings.beta, settings.prior)
     tokens = Tokens(queries, log_prior=log_prior, mask=mask, position=position)
-    units, tokens = adapt_units(units, tokens, settings)
+    units, tokens = _adapt_units(units, tokens, settings)
     seen = None
     if fixed_values is not None:
         seen = replace(tokens, values=fixed_values, known=fixed)
-        units = spread_values(units, seen, settings)
+        units = _spread_values(units, seen, settings)
     out = infer_values(units, tokens, settings.chunk)
     for _ in range(settings.inference_iterations):
-        guess = out if seen is None else overwrite(out, seen)
+        guess = out if seen is None else _overwrite(out, seen)
         out = infer_values(units, replace(tokens, values=guess), settings.chunk)
-    return overwrite(out, seen) if settings.clamp and seen is not None else out
+    return _overwrite(out, seen) if settings.clamp and seen is not None else out
 
 
-def adapt_units(units: Units, tokens: Tokens, settings: AttentionSettings) -> tuple[Units, Tokens]:
+def _adapt_units(units: Units, tokens: Tokens, settings: AttentionSettings) -> tuple[Units, Tokens]:
     """Adapt keys, and where there are priors for them alpha and the mixing weights.
 
     Each EM step moves one after the other, with responsibilities of its own.
@@ -164,7 +162,7 @@ def adapt_units(units: Units, tokens: Tokens, settings: AttentionSettings) -> tu
     return units, tokens
 
 
-def spread_values(units: Units, tokens: Tokens, settings: AttentionSettings) -> Units:
+def _spread_values(units: Units, tokens: Tokens, settings: AttentionSettings) -> Units:
     """Spread the tokens' known values over the units, and adapt beta if there is a prior."""
     for _ in range(settings.value_iterations):
         units = value_propagation(units, tokens, 1, settings.value_strength, settings.chunk)
@@ -173,7 +171,7 @@ def spread_values(units: Units, tokens: Tokens, settings: AttentionSettings) -> 
     return units
 
 
-def overwrite(out: Tensor, seen: Tokens) -> Tensor:
+def _overwrite(out: Tensor, seen: Tokens) -> Tensor:
     """Give the tokens whose value is known that value."""
     assert seen.values is not None
     values = seen.values.to(out).expand_as(out)

@@ -30,52 +30,64 @@ class RelativeTerms:
     ----------
     places : tuple of Tensor
         For each axis (K,) int64, where each unit lies.
-    own : tuple of Tensor
-        For each axis (I,) int64, where each token lies.
     query, key, value : tuple of Tensor, or None
         For each axis of length L the vectors of all pairs, (L tokens, L units, channels).
     shape : tuple of int
         Lengths of the axes; their product is K, row-major.
+    start, stop : int, int or None
+        The tokens are those at the places of these units; of all by default.
     """
 
     places: tuple[Tensor, ...]
-    own: tuple[Tensor, ...]
     query: tuple[Tensor, ...] | None
     key: tuple[Tensor, ...] | None
     value: tuple[Tensor, ...] | None
     shape: tuple[int, ...]
+    start: int = 0
+    stop: int | None = None
 
     def logits(self, queries: Tensor, keys: Tensor) -> Tensor:
         """Return ``q_i r^q_{k-i} + xi_k r^k_{k-i}`` for (..., I, d) and (..., K, d)."""
-        total = queries.new_zeros(())
-        for axis, (place, own) in enumerate(zip(self.places, self.own, strict=True)):
+        parts = []
+        for axis in range(len(self.shape)):
             if self.query is not None:
-                table = exact(self.query[axis])[own]  # (I, L, d)
+                table = self._of_tokens(exact(self.query[axis]), axis)  # (I, L, d)
                 along = torch.einsum("...id,ild->...il", queries, table)
-                total = total + along.index_select(-1, place)
+                parts.append(self._of_units(along, axis))
             if self.key is not None:
-                table = exact(self.key[axis])[:, place]  # (L, K, d)
+                table = exact(self.key[axis])
+                if len(self.shape) > 1:
+                    table = table[:, self.places[axis]]  # (L, K, d)
                 along = torch.einsum("...kd,lkd->...lk", keys, table)
-                total = total + along.index_select(-2, own)
-        return total
+                parts.append(self._of_tokens(along, axis, -2))
+        return sum(parts[1:], parts[0]) if parts else queries.new_zeros(())
 
     def values(self, weights: Tensor) -> Tensor | None:
         """Return ``sum_k w_ik r^v_{k-i}`` for (..., I, K), or None without a value term."""
         if self.value is None:
             return None
-        total = weights.new_zeros(())
         grid = weights.unflatten(-1, self.shape)
-        first = grid.ndim - len(self.shape)
-        for axis, own in enumerate(self.own):
-            others = [first + i for i in range(len(self.shape)) if i != axis]
+        parts = []
+        for axis in range(len(self.shape)):
+            others = [i - len(self.shape) for i in range(len(self.shape)) if i != axis]
             along = grid.sum(others) if others else grid
-            table = exact(self.value[axis])[own]  # (I, L, m)
-            total = total + torch.einsum("...il,ilm->...im", along, table)
-        return total
+            table = self._of_tokens(exact(self.value[axis]), axis)  # (I, L, m)
+            parts.append(torch.einsum("...il,ilm->...im", along, table))
+        return sum(parts[1:], parts[0])
 
     def rows(self, start: int, stop: int) -> RelativeTerms:
-        """Return the terms of tokens `start` to `stop` with all units."""
-        return replace(self, own=tuple(own[start:stop] for own in self.own))
+        """Return the terms of tokens `start` to `stop` of all, with all units."""
+        return replace(self, start=start, stop=stop)
+
+    def _of_tokens(self, x: Tensor, axis: int, dim: int = 0) -> Tensor:
+        """From one entry for each place on the axis to one for each token; a view on lines."""
+        some = slice(self.start, self.stop)
+        if len(self.shape) > 1:
+            return x.index_select(dim, self.places[axis][some])
+        return x[some] if dim == 0 else x[..., some, :]
+
+    def _of_units(self, x: Tensor, axis: int) -> Tensor:
+        return x if len(self.shape) == 1 else x.index_select(-1, self.places[axis])
 
 
 class RelativePosition(nn.Module):
@@ -145,4 +157,4 @@ class RelativePosition(nn.Module):
             return tuple(table[axis][at] for (axis, _), at in zip(axes, offsets, strict=True))
 
         query, key, value = (lay(self._parameters[name]) for name in FULL)
-        return RelativeTerms(places, places, query, key, value, shape)
+        return RelativeTerms(places, query, key, value, shape)

@@ -11,13 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from napari_pvpu.networks.fixed_values import fixed_tokens, pool
 from napari_pvpu.networks.mixture import Tokens, Units, infer_values
 from napari_pvpu.networks.probabilistic_attention import value_propagation
-from napari_pvpu.networks.reference_map import (
-    DEFINITE_BACKGROUND,
-    DEFINITE_FOREGROUND,
-    ReferenceMap,
-)
 from napari_pvpu.propagation.settings import PropagationSettings
 
 if TYPE_CHECKING:
@@ -108,7 +104,7 @@ def propagate(
         if not bool(fixed.any()):
             return logits
         keys = F.layer_norm(features.flatten(2).transpose(1, 2), features.shape[1:2])
-        values = _pool(logits, shape).clamp(-settings.fixed_value, settings.fixed_value)
+        values = pool(logits, shape).clamp(-settings.fixed_value, settings.fixed_value)
         units = Units(
             keys=keys,
             values=values.flatten(2).transpose(1, 2) / settings.fixed_value,
@@ -127,44 +123,6 @@ def propagate(
         change = change.transpose(1, 2).reshape(values.shape) * settings.fixed_value
         change = F.interpolate(change, logits.shape[-2:], mode="bilinear", align_corners=False)
         return logits + settings.blend * change
-
-
-def fixed_tokens(
-    prompts: PromptBatch,
-    size: int,
-    shape: tuple[int, int] | torch.Size,
-    radius: float,
-    fixed_mask: Tensor | None = None,
-) -> Tensor:
-    """Tokens whose value is known: those under clicks and scribbles.
-
-    Parameters
-    ----------
-    prompts : PromptBatch
-        In view pixels.
-    size : int
-        S, the view's side.
-    shape : tuple of int
-        Tokens per column and row.
-    radius : float
-        Reach of a click or stroke in view pixels.
-    fixed_mask : Tensor, optional
-        (B, 1, S, S) bool, pixels known to be background.
-
-    Returns
-    -------
-    Tensor
-        (B, h, w) float32: 1 positive, -1 negative, 0 not fixed. A token that both polarities
-        touch goes with the one that has more of its pixels; a tie leaves it free.
-    """
-    blank = ReferenceMap.blank(len(prompts.kind), size, prompts.kind.device)
-    states = blank.with_strokes(prompts, radius).states[:, None]
-    signs = (states == DEFINITE_FOREGROUND).float() - (states == DEFINITE_BACKGROUND).float()
-    fixed = _pool(signs, shape)[:, 0].sign()
-    if fixed_mask is not None:
-        covered = _pool(fixed_mask.float(), shape)[:, 0] > 0.5
-        fixed = torch.where(covered & (fixed == 0), -1.0, fixed)
-    return fixed
 
 
 def _gather_fixed(keys: Tensor, fixed: Tensor, log_prior: Tensor | None) -> Tokens:
@@ -187,15 +145,7 @@ def _gather_fixed(keys: Tensor, fixed: Tensor, log_prior: Tensor | None) -> Toke
 def _shrink(features: Tensor, grid: int) -> Tensor:
     """Average features to at most `grid` tokens per side."""
     height, width = (min(side, grid) for side in features.shape[-2:])
-    return _pool(features, (height, width))
-
-
-def _pool(image: Tensor, shape: tuple[int, int] | torch.Size) -> Tensor:
-    """Mean over each token's pixels."""
-    height, width = image.shape[-2:]
-    if (height, width) == tuple(shape):
-        return image
-    return F.adaptive_avg_pool2d(image, (shape[0], shape[1]))
+    return pool(features, (height, width))
 
 
 @lru_cache(maxsize=4)
