@@ -112,6 +112,31 @@ def test_evaluate_our_engine_with_all_kinds(
     assert kind == "mixed" or first == {kind}
 
 
+@pytest.mark.parametrize("zoom", ["none", "ritm", "simpleclick"])
+def test_evaluate_as_the_papers_do(squares: Path, tmp_path: Path, weights: Path, zoom: str) -> None:
+    out = tmp_path / "out.json"
+    words = ["--model", weights, "--device", "cpu", "--max-interactions", 3, "--protocol", "ritm"]
+    shown = run("evaluate", squares, *words, "--flip", "--zoom-in", zoom, "--json", out).stdout
+    assert "| NoC=3@90 | never@80 |" in shown
+    assert "| t_encode ms | t_click ms | SPC_20 ms |" in shown
+    written = json.loads(out.read_text())
+    assert written["settings"]["flip"] is True
+    assert written["settings"]["zoom_in"] == zoom
+    speed = written["speed"]
+    assert speed["spc"]["20"] == pytest.approx(speed["t_encode"] / 20 + speed["t_click"])
+
+
+def test_evaluate_with_perturbed_clicks(squares: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    words = ["--method", "flood", "--max-interactions", 2, "--jitter", 3, "--seeds", 5]
+    shown = run("evaluate", squares, *words, "--json", out).stdout
+    assert "| over 5 seeds | mean | std | min | max |" in shown
+    written = json.loads(out.read_text())
+    assert written["n_objects"] == 2
+    assert len(written["objects"]) == 10
+    assert set(written["over_seeds"]["noc"]) == {"0.8", "0.85", "0.9"}
+
+
 def test_evaluation_is_repeatable(squares: Path, tmp_path: Path, weights: Path) -> None:
     curves = []
     for name in ("one.json", "two.json"):
@@ -165,6 +190,11 @@ def test_models_as_text() -> None:
     ("words", "message"),
     [
         (["evaluate", "NOWHERE"], "is not a folder"),
+        (["evaluate", "EMPTY"], "known layouts are folder: images/ + masks/"),
+        (["evaluate", "DATA", "--layout", "coco"], "no layout 'coco'; use auto, folder, grabcut"),
+        (["evaluate", "DATA", "--flip"], "belong to the protocol 'ritm'"),
+        (["evaluate", "DATA", "--protocol", "ritm", "--method", "otsu"], "'otsu' has none"),
+        (["evaluate", "DATA", "--seeds", "5"], "every run would be the same"),
         (["evaluate", "DATA", "--method", "magic"], "unknown method 'magic'"),
         (["evaluate", "DATA", "--model", "pvpu-none"], "pvpu-none"),
         (["evaluate", "DATA", "--targets", "1.5"], "targets are (1.5,)"),
@@ -190,11 +220,13 @@ def test_errors_are_one_line(
         "DATA": squares,
         "IMAGE": squares / "images" / "a.png",
         "NOWHERE": tmp_path / "nowhere",
+        "EMPTY": tmp_path / "empty",
         "NOWHERE.json": tmp_path / "nowhere.json",
         "OUT": tmp_path / "out",
         "OUT.tif": tmp_path / "out.tif",
         "OUT.jpg": tmp_path / "out.jpg",
     }
+    (tmp_path / "empty").mkdir()
     more = ["--model", weights] if "--click" in words else []
     result = run(*[places.get(word, word) for word in words], *more, code=2)
     line = one_line(result)
