@@ -244,6 +244,33 @@ class VisionTransformer(nn.Module):
         kept = tuple(key for key in loaded if key not in resized)
         return LoadReport(kept, tuple(resized), tuple(dropped))
 
+    def load_pretrained(self, name: str = "vit_base_patch16_224.mae") -> LoadReport:
+        """Fetch the weights of a timm ViT and take them.
+
+        Parameters
+        ----------
+        name : str
+            timm's name with the tag of the weights. Those of MAE are for non-commercial use
+            (CC BY-NC 4.0).
+
+        Raises
+        ------
+        ConnectionError
+            If the weights cannot be fetched.
+        ValueError
+            If they are of another architecture.
+        """
+        import timm
+
+        try:
+            source = timm.create_model(name, pretrained=True, num_classes=0)
+        except OSError as error:
+            raise ConnectionError(
+                f"the pretrained weights of timm's {name!r} could not be fetched ({error}); "
+                "check the connection, or set pretrained to false"
+            ) from error
+        return self.load_timm_state(source.state_dict())
+
     def _fit_positions(self, positions: Tensor) -> Tensor:
         """Drop the class token's position and resize the grid."""
         side = math.isqrt(positions.shape[1])
