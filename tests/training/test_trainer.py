@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from napari_pvpu.training.datasets import Atlas, Views, ViewSampling
-from napari_pvpu.training.trainer import Trainer, TrainingConfig, learning_rate, pick_objects
+from napari_pvpu.training.schedules import OptimizerConfig
+from napari_pvpu.training.trainer import Trainer, TrainingConfig, pick_objects
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +23,7 @@ CONFIG = TrainingConfig(
     steps=8,
     views=2,
     objects=2,
-    warmup=2,
+    optimizer=OptimizerConfig(warmup=2),
     precision="float32",
     log_every=2,
     save_every=100,
@@ -85,21 +86,12 @@ def test_log_has_a_line_for_every_interval(
 def test_a_small_network_learns_disks(
     atlas: Atlas, small_config: ModelConfig, tmp_path: Path
 ) -> None:
-    config = replace(CONFIG, steps=40, views=4, warmup=5, rate=3e-3, log_every=10)
+    config = replace(CONFIG, steps=40, views=4, log_every=10)
+    config = replace(config, optimizer=OptimizerConfig(warmup=5, rate=3e-3))
     trainer = Trainer(small_config, config, atlas, tmp_path)
     trainer.run()
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert lines[-1]["iou"] > lines[0]["iou"] + 0.1
-
-
-@pytest.mark.parametrize(
-    ("step", "expected"),
-    [(0, 0.1), (9, 1.0), (700, 1.0), (775, 0.5), (1000, 0.0)],
-    ids=["first", "warm", "stable", "decaying", "end"],
-)
-def test_learning_rate(step: int, expected: float) -> None:
-    config = TrainingConfig(steps=1000, warmup=10, rate=1.0, decay=0.3)
-    assert learning_rate(step, config) == pytest.approx(expected)
 
 
 def test_objects_of_a_view() -> None:

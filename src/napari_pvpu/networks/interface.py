@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import Tensor, nn
 
@@ -66,7 +66,15 @@ class Decoded(NamedTuple):
 
 
 class PromptableNetwork(nn.Module):
-    """A network that encodes a view once and answers prompts on it any number of times."""
+    """A network that encodes a view once and answers prompts on it any number of times.
+
+    Attributes
+    ----------
+    config : ModelConfig
+        What it was built from.
+    """
+
+    config: Any
 
     @abstractmethod
     def encode(self, view: Tensor) -> Features:
@@ -101,6 +109,20 @@ class PromptableNetwork(nn.Module):
             With `previous`, read the prompts a second time without it and average both answers,
             if the network was trained for that.
         """
+
+    def decode_with_auxiliary(
+        self, features: Features, prompts: PromptBatch, previous: Tensor | None = None
+    ) -> tuple[Decoded, Tensor | None]:
+        """Do as `decode`, and give the logits of an auxiliary head too if there is one.
+
+        Returns
+        -------
+        Decoded
+            As from `decode`.
+        auxiliary : Tensor or None
+            ``(B, 1, S, S)`` float32.
+        """
+        return self.decode(features, prompts, previous), None
 
     @abstractmethod
     def encoder_modules(self) -> Iterable[nn.Module]:

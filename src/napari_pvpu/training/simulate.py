@@ -29,21 +29,27 @@ class UserHabits:
     ----------
     first, later : tuple of float
         Chances of a click, a box and a scribble as the first and as a later prompt.
-    central : float
+    central, central_first : float
         Chance that a click goes to the very centre of its region, as the evaluation's robot
-        does; else it goes anywhere at least `depth` of the way in.
+        does; else it goes anywhere at least `depth` of the way in. `central_first` for the first
+        click alone; below 0 for the same.
     depth : tuple of float
         Range of the share of the largest depth that a click's pixel reaches at least, for the
         first click and for later ones the same.
     box_noise : float
         Largest error of a box's side over the box's extent.
+    blind : float
+        Chance that a later round is played without looking at the prediction: a prompt anywhere
+        on the object, or beside it as a negative one.
     """
 
     first: tuple[float, float, float] = (0.6, 0.22, 0.18)
     later: tuple[float, float, float] = (0.78, 0.04, 0.18)
     central: float = 0.4
+    central_first: float = -1.0
     depth: tuple[float, float] = (0.1, 0.8)
     box_noise: float = 0.12
+    blind: float = 0.0
 
 
 def depth_map(mask: Tensor) -> Tensor:
@@ -140,6 +146,10 @@ class SimulatedUser:
         self.habits = habits
         self.generator = generator
 
+    def chance(self) -> float:
+        """Draw a number between 0 and 1, for a choice that holds for the whole batch."""
+        return float(self._uniform(1))
+
     def _uniform(self, *shape: int) -> Tensor:
         return torch.rand(*shape, generator=self.generator, device=self.generator.device)
 
@@ -155,6 +165,8 @@ class SimulatedUser:
         memory : PromptMemory
             Grows by one round. An object without any error gets an empty slot.
         """
+        if prediction is not None and self.habits.blind and self.chance() < self.habits.blind:
+            prediction = self._imagined(truth)
         shift = torch.randint(0, 2, (2,), generator=self.generator, device=truth.device).tolist()
         view = (slice(None), slice(shift[0], None, 2), slice(shift[1], None, 2))
         if prediction is None:
@@ -169,7 +181,10 @@ class SimulatedUser:
             depth = torch.where(choose, depth_missed, depth_extra)
         low, high = self.habits.depth
         threshold = low + (high - low) * self._uniform(len(truth))
-        threshold[self._uniform(len(truth)) < self.habits.central] = 1.0
+        central = self.habits.central
+        if prediction is None and self.habits.central_first >= 0:
+            central = self.habits.central_first
+        threshold[self._uniform(len(truth)) < central] = 1.0
         pixel = choose_pixels(depth, threshold, self.generator)
         seen = depth.flatten(1).amax(1)
         position = pixel * 2.0 + torch.tensor(shift, device=truth.device)
@@ -177,6 +192,12 @@ class SimulatedUser:
         mix = torch.tensor(chances, dtype=torch.float32, device=truth.device).expand(len(truth), 3)
         drawn = torch.multinomial(mix, 1, generator=self.generator)[:, 0]
         memory.add(self._draw(drawn, position, seen, region, positive, prediction is None), region)
+
+    def _imagined(self, truth: Tensor) -> Tensor:
+        """Return predictions that miss the object or its surroundings, for a blind prompt."""
+        value = F.max_pool2d(truth.float()[:, None], 17, 1, 8)[:, 0] > 0.5
+        beside = (self._uniform(len(truth)) < 0.5)[:, None, None]
+        return torch.where(beside, value, torch.zeros_like(truth))
 
     def _draw(
         self,

@@ -1,7 +1,8 @@
-"""Train a promptable network on views of many images, on a CPU or a CUDA device.
+"""Train a promptable network on views of many images, on a CPU, a GPU, or several processes.
 
 One step: cut ``B`` views, encode each once, take ``M`` objects of each, let the simulated user
-answer for a random number of rounds; only the last round carries gradients.
+answer for a random number of rounds. A step may be cut into shards with random numbers of their
+own, which one process plays one after another and several processes side by side, to the same end.
 """
 
 from __future__ import annotations
@@ -12,30 +13,51 @@ import time
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
-from torch.nn import functional as F
+from torch import Tensor, distributed
+from torch.nn.parallel import DistributedDataParallel
 
-from napari_pvpu.networks.losses import dice_loss, normalized_focal_loss, p2c_loss
-from napari_pvpu.networks.models import PVPUNet, build_model
-from napari_pvpu.networks.prompt_encoding import EMPTY
+from napari_pvpu.networks.models import build_model
 from napari_pvpu.training.datasets import Atlas, Views, ViewSampling, augment
-from napari_pvpu.training.simulate import (
-    PromptMemory,
-    SimulatedUser,
-    UserHabits,
-    coarsen_masks,
-    corrupt_masks,
+from napari_pvpu.training.rounds import LossConfig, Losses, PlayConfig, Rounds
+from napari_pvpu.training.schedules import (
+    OptimizerConfig,
+    clip_gradients,
+    learning_rate,
+    make_optimizer,
+    set_rate,
 )
+from napari_pvpu.training.simulate import SimulatedUser, UserHabits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from torch import nn
+
     from napari_pvpu.networks.config import ModelConfig
-    from napari_pvpu.networks.interface import Features
+    from napari_pvpu.networks.interface import PromptableNetwork
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A part of a run in which the user behaves in another way.
+
+    Attributes
+    ----------
+    until : float
+        Share of the run at which it ends.
+    rounds : tuple of float
+        Chances of 1, 2, ... rounds.
+    habits : UserHabits
+        The simulated user's.
+    """
+
+    until: float
+    rounds: tuple[float, ...]
+    habits: UserHabits
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,92 +67,51 @@ class TrainingConfig:
     Attributes
     ----------
     steps : int
-        Length of the run. The learning rate rises over `warmup` steps, stays, and falls to zero
-        as one minus the square root over the last `decay` share (warm-up, stable, decay), so
-        that a run may be made longer from a checkpoint taken before the decay.
+        Length of the run.
     views, objects : int
-        Views a step and objects a view.
+        Views a step, over all shards and processes, and objects a view.
+    shards : int
+        Parts of a step with random numbers of their own; 0 for one in each process. Gradients
+        and running statistics are means over them.
     rounds : tuple of float
         Chances of 1, 2, ... rounds in a step.
-    rate, weight_decay : float
-        AdamW's.
-    warmup : int
-        Steps of linear warm-up.
-    decay : float
-        Share of `steps` over which the rate falls.
     average : float
         Decay of the moving average of the weights, which is what is kept in the end.
-    p2c, score : float
-        Weights of the prompt-to-pixel and of the score loss beside NFL + Dice.
-    prior : float
-        Chance that an object starts from a spoilt mask instead of nothing.
-    coarse : float
-        Share of spoilt masks that are blurred too, as a mask from a coarser view is.
-    forget : float
-        Chance that the last round is answered without the mask before it, from the prompts alone,
-        so that a wrong mask is not clung to.
     seed : int
         Of the weights and of all that is drawn.
     precision : str
         ``"bf16"`` or ``"float32"``.
     log_every, save_every : int
         Steps between lines of the log and between checkpoints.
+    optimizer, losses, play, sampling, habits : dataclass
+        See there.
+    curriculum : tuple of Stage
+        What `rounds` and `habits` are at first; they hold after the last stage.
     """
 
     steps: int = 20_000
     views: int = 36
     objects: int = 2
+    shards: int = 0
     rounds: tuple[float, ...] = (0.27, 0.2, 0.17, 0.14, 0.12, 0.1)
-    rate: float = 1.5e-3
-    weight_decay: float = 0.05
-    warmup: int = 300
-    decay: float = 0.3
     average: float = 0.998
-    p2c: float = 0.5
-    score: float = 0.2
-    prior: float = 0.15
-    coarse: float = 0.5
-    forget: float = 0.25
     seed: int = 0
     precision: str = "bf16"
     log_every: int = 50
     save_every: int = 500
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    losses: LossConfig = field(default_factory=LossConfig)
+    play: PlayConfig = field(default_factory=PlayConfig)
     sampling: ViewSampling = field(default_factory=ViewSampling)
     habits: UserHabits = field(default_factory=UserHabits)
+    curriculum: tuple[Stage, ...] = ()
 
-
-class Losses(NamedTuple):
-    """Mean losses of a step and what the user would see.
-
-    Attributes
-    ----------
-    total, focal, dice, p2c, score, iou : Tensor
-        Scalars; `iou` is the mean over objects after the last round.
-    """
-
-    total: Tensor
-    focal: Tensor
-    dice: Tensor
-    p2c: Tensor
-    score: Tensor
-    iou: Tensor
-
-
-def learning_rate(step: int, config: TrainingConfig) -> float:
-    """Return the rate of a step: warm-up, stable, decay.
-
-    Examples
-    --------
-    >>> config = TrainingConfig(steps=1000, warmup=10, rate=1.0, decay=0.2)
-    >>> learning_rate(500, config), learning_rate(1000, config)
-    (1.0, 0.0)
-    """
-    if step < config.warmup:
-        return config.rate * (step + 1) / config.warmup
-    start = config.steps * (1 - config.decay)
-    if step <= start:
-        return config.rate
-    return config.rate * (1 - math.sqrt(min(1.0, (step - start) / (config.steps - start))))
+    def at(self, step: int) -> tuple[tuple[float, ...], UserHabits]:
+        """Return chances of rounds and the user's habits at a step."""
+        for stage in self.curriculum:
+            if step < stage.until * self.steps:
+                return stage.rounds, stage.habits
+        return self.rounds, self.habits
 
 
 def pick_objects(views: Views, count: int, generator: torch.Generator) -> Tensor:
@@ -168,6 +149,9 @@ def pick_objects(views: Views, count: int, generator: torch.Generator) -> Tensor
 class Trainer:
     """The loop, with everything that a checkpoint holds.
 
+    Where a process group of `torch.distributed` is set up, each process plays its share of the
+    shards, and the first one writes log and checkpoint.
+
     Parameters
     ----------
     model : ModelConfig
@@ -178,6 +162,11 @@ class Trainer:
         On what; its device is the run's.
     folder : Path
         Where the log and the checkpoint go.
+
+    Raises
+    ------
+    ValueError
+        If the shards do not divide the views or cannot be shared by the processes.
     """
 
     def __init__(
@@ -186,25 +175,32 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.config, self.atlas, self.folder = config, atlas, folder
         self.device = atlas.device
-        self.net = build_model(model).to(self.device)
+        self.rank, self.world = _place()
+        self.shards = config.shards or self.world
+        if self.shards % self.world or config.views % self.shards:
+            raise ValueError(
+                f"{config.views} views a step cannot be shared by {self.shards} shards on "
+                f"{self.world} processes; each has to divide the one before"
+            )
+        self.net: PromptableNetwork = build_model(model).to(self.device)
+        if model.encoder.frozen:
+            self.net.encoder.requires_grad_(False)
         self.average = deepcopy(self.net).requires_grad_(False).eval()
-        self.generator = torch.Generator(self.device).manual_seed(config.seed)
-        self.user = SimulatedUser(config.habits, self.generator)
-        self.optimizer = torch.optim.AdamW(
-            self._parameter_groups(), lr=config.rate, betas=(0.9, 0.98), fused=True
-        )
+        share = self.shards // self.world
+        self._first_shard = self.rank * share
+        self.generators = [self._generator(self._first_shard + i) for i in range(share)]
+        self.optimizer = make_optimizer(self.net, config.optimizer)
+        rounds: nn.Module = Rounds(self.net, config.losses, config.play)
+        if self.world > 1:
+            # Which parts are used depends on what is drawn: prior masks, kinds of prompts.
+            rounds = DistributedDataParallel(rounds, find_unused_parameters=True)
+        self.rounds = rounds
         self.step = 0
         self.images = 0
         folder.mkdir(parents=True, exist_ok=True)
 
-    def _parameter_groups(self) -> list[dict[str, Any]]:
-        """Exempt biases, norms and scales from weight decay."""
-        wide = [p for p in self.net.parameters() if p.ndim > 1]
-        narrow = [p for p in self.net.parameters() if p.ndim <= 1]
-        return [
-            {"params": wide, "weight_decay": self.config.weight_decay},
-            {"params": narrow, "weight_decay": 0.0},
-        ]
+    def _generator(self, shard: int) -> torch.Generator:
+        return torch.Generator(self.device).manual_seed(self.config.seed + 7919 * shard)
 
     def _autocast(self) -> Any:
         if self.config.precision != "bf16":
@@ -217,13 +213,12 @@ class Trainer:
         Parameters
         ----------
         minutes : float
-            Wall time of this piece.
+            Wall time of this piece; with several processes the first one's clock counts.
         """
         end = time.monotonic() + 60 * minutes
         sums, seen, started = torch.zeros(6, device=self.device), 0, time.monotonic()
-        while self.step < self.config.steps and time.monotonic() < end:
-            losses = self.train_step()
-            sums += torch.stack([x.detach() for x in losses])
+        while self.step < self.config.steps and self._agree(time.monotonic() < end):
+            sums += torch.stack([x.detach() for x in self.train_step()])
             seen += 1
             if self.step % self.config.log_every == 0:
                 spent = time.monotonic() - started
@@ -233,115 +228,68 @@ class Trainer:
                 self.save()
         self.save()
 
+    def _agree(self, go_on: bool) -> bool:
+        """Let the first process decide, so that none waits for one that has ended."""
+        if self.world == 1:
+            return go_on
+        word = torch.tensor([float(go_on)], device=self.device)
+        distributed.broadcast(word, 0)
+        return bool(word)
+
     def train_step(self) -> Losses:
-        """Cut views, play the rounds, take one gradient step."""
+        """Cut views, play the rounds, take one gradient step; return the means over own shards."""
         config = self.config
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.step, config)
-        views = self.atlas.sample(config.views, config.sampling, self.generator)
-        image = augment(views.image, self.generator)
-        truth = pick_objects(views, config.objects, self.generator)
-        rounds = 1 + int(
-            torch.multinomial(
-                torch.tensor(config.rounds, device=self.device), 1, generator=self.generator
-            )
-        )
-        with self._autocast():
-            features = self.net.encode(image).repeat(config.objects)
-            losses = self._play(features, truth, rounds)
+        set_rate(self.optimizer, learning_rate(self.step, config.steps, config.optimizer))
         self.optimizer.zero_grad(set_to_none=True)
-        losses.total.backward()
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        statistics = _Statistics(self.net)
+        parts = []
+        for index, generator in enumerate(self.generators):
+            statistics.restore()
+            more = self.world > 1 and index < len(self.generators) - 1
+            # Gradients travel once, with the last shard of a process.
+            with self.rounds.no_sync() if more else nullcontext():  # type: ignore[operator]
+                losses = self._play(generator)
+                # Several processes average their gradients.
+                (losses.total * (self.world / self.shards)).backward()
+            statistics.add()
+            parts.append(losses)
+        statistics.average(self.shards)
+        clip_gradients(self.net.parameters(), config.optimizer.clip)
         self.optimizer.step()
         self._update_average()
         self.step += 1
         self.images += config.views
+        return Losses(*(torch.stack(part).mean() for part in zip(*parts, strict=True)))
+
+    def _play(self, generator: torch.Generator) -> Losses:
+        """Play one shard's rounds."""
+        config = self.config
+        chances, habits = config.at(self.step)
+        views = self.atlas.sample(config.views // self.shards, config.sampling, generator)
+        image = augment(views.image, generator)
+        truth = pick_objects(views, config.objects, generator)
+        weights = torch.tensor(chances, device=self.device)
+        count = 1 + int(torch.multinomial(weights, 1, generator=generator))
+        user = SimulatedUser(habits, generator)
+        with self._autocast():
+            losses: Losses = self.rounds(image, truth, config.objects, count, user)
         return losses
-
-    def _play(self, features: Features, truth: Tensor, rounds: int) -> Losses:
-        """Prompt, predict and correct for `rounds` rounds; the last one gives the loss."""
-        memory = PromptMemory()
-        previous, prediction = self._start(truth)
-        kept = features.detach()
-        for _ in range(rounds - 1):
-            self.user.answer(truth, prediction, memory)
-            with torch.no_grad():
-                probability = self.net.decode(kept, memory.batch(), previous).logits.sigmoid()
-            previous, prediction = probability, probability[:, 0] > 0.5
-        self.user.answer(truth, prediction, memory)
-        if len(memory.rounds) > 1 and self._draw() < self.config.forget:
-            previous = None
-        return self._loss(features, truth, memory, previous)
-
-    def _draw(self) -> float:
-        """Draw a number between 0 and 1 for the whole step."""
-        return float(torch.rand((), generator=self.generator, device=self.device))
-
-    def _start(self, truth: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """Begin with nothing, or in some steps with a spoilt mask for every object."""
-        if self._draw() >= self.config.prior:
-            return None, None
-        spoilt = corrupt_masks(truth, self.generator)
-        if self._draw() >= self.config.coarse:
-            return spoilt[:, None].float(), spoilt
-        coarse = coarsen_masks(spoilt, self.generator)
-        return coarse[:, None], coarse > 0.5
-
-    def _loss(
-        self, features: Features, truth: Tensor, memory: PromptMemory, previous: Tensor | None
-    ) -> Losses:
-        prompts = memory.batch()
-        out = self.net.decode(features, prompts, previous)
-        # A view in which no object is seen teaches nothing; neither does what lies outside.
-        counts = truth.flatten(1).any(1).float()
-        target = truth[:, None].float()
-        focal = normalized_focal_loss(out.logits, target, valid=features.inside)
-        dice = dice_loss(out.logits, target, valid=features.inside)
-        slots = prompts.kind != EMPTY
-        p2c = p2c_loss(
-            out.pixels.float(),
-            out.prompt_features.float(),
-            self._regions(truth, memory, out.pixels.shape[-1]),
-            slots,
-        )
-        predicted = out.logits.detach()[:, 0] > 0
-        overlap = (predicted & truth).flatten(1).sum(1)
-        union = (predicted | truth).flatten(1).sum(1)
-        iou = overlap / union.clamp(min=1)
-        score = F.mse_loss(out.score, iou, reduction="none")
-        total = focal + dice + self.config.p2c * p2c + self.config.score * score
-
-        def mean(x: Tensor) -> Tensor:
-            return (x * counts).sum() / counts.sum().clamp(min=1)
-
-        return Losses(*(mean(x) for x in (total, focal, dice, p2c, score, iou)))
-
-    @staticmethod
-    def _regions(truth: Tensor, memory: PromptMemory, size: int) -> Tensor:
-        """Return what each prompt should attract: ``(N, K, size, size)`` float32.
-
-        For the first prompt the object; for a later one the region that it answers (PVPUFormer,
-        released trainer).
-        """
-        masks = torch.stack([truth, *memory.regions[1:]], dim=1).float()
-        return F.adaptive_avg_pool2d(masks, size)
 
     @torch.no_grad()
     def _update_average(self) -> None:
         decay = min(self.config.average, (1 + self.step) / (10 + self.step))
-        for mean, value in zip(self._floats(self.average), self._floats(self.net), strict=True):
+        for mean, value in zip(_floats(self.average), _floats(self.net), strict=True):
             mean.lerp_(value, 1 - decay)
 
-    @staticmethod
-    def _floats(net: PVPUNet) -> Iterator[Tensor]:
-        return (x for x in net.state_dict().values() if x.is_floating_point())
-
     def _log(self, means: Tensor, speed: float) -> None:
+        if self.rank:
+            return
         values = [round(v, 4) for v in means.tolist()]
+        rate = learning_rate(self.step, self.config.steps, self.config.optimizer)
         entry = {
             "step": self.step,
             "images": self.images,
-            "rate": round(learning_rate(self.step, self.config), 7),
+            "rate": round(rate, 7),
             **dict(zip(Losses._fields, values, strict=True)),
             "images_per_second": round(speed, 1),
             "time": round(time.time()),
@@ -351,6 +299,13 @@ class Trainer:
 
     def save(self) -> None:
         """Write the checkpoint beside the log, whole or not at all."""
+        states = [generator.get_state() for generator in self.generators]
+        if self.world > 1:
+            gathered: list[Any] = [None] * self.world
+            distributed.all_gather_object(gathered, states)
+            states = [state for part in gathered for state in part]
+        if self.rank:
+            return
         state = {
             "step": self.step,
             "images": self.images,
@@ -359,7 +314,7 @@ class Trainer:
             "net": self.net.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "generator": self.generator.get_state(),
+            "generators": states,
         }
         partial = self.folder / "checkpoint.tmp"
         torch.save(state, partial)
@@ -372,11 +327,65 @@ class Trainer:
         ----------
         path : Path
             A file written by `save`.
+
+        Raises
+        ------
+        ValueError
+            If it was written by a run with another number of shards.
         """
         # Checkpoints are our own files and hold only tensors and plain values.
         state = torch.load(path, map_location=self.device, weights_only=True)
+        if len(state["generators"]) != self.shards:
+            raise ValueError(
+                f"{path} is of a run with {len(state['generators'])} shards, this one has "
+                f"{self.shards}; set shards to {len(state['generators'])}"
+            )
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.generator.set_state(state["generator"].cpu())
+        mine = state["generators"][self._first_shard :]
+        for generator, saved in zip(self.generators, mine, strict=False):
+            generator.set_state(saved.cpu())
         self.step, self.images = state["step"], state["images"]
+
+
+class _Statistics:
+    """Running statistics of a network's norms, averaged over the shards of a step."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self._all = list(network.buffers())
+        self._before = [b.clone() for b in self._all]
+        # Counters need no mean: they begin and end alike in every shard.
+        self._buffers = [b for b in self._all if b.is_floating_point()]
+        self._sums = [torch.zeros_like(b) for b in self._buffers]
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Begin a shard where the step began."""
+        for buffer, before in zip(self._all, self._before, strict=True):
+            buffer.copy_(before)
+
+    @torch.no_grad()
+    def add(self) -> None:
+        """Take in what a shard left."""
+        for total, buffer in zip(self._sums, self._buffers, strict=True):
+            total += buffer
+
+    @torch.no_grad()
+    def average(self, shards: int) -> None:
+        """Set the mean over the shards of all processes."""
+        for total, buffer in zip(self._sums, self._buffers, strict=True):
+            if distributed.is_initialized():
+                distributed.all_reduce(total)
+            buffer.copy_(total / shards)
+
+
+def _place() -> tuple[int, int]:
+    """Return this process's number and how many there are."""
+    if not distributed.is_initialized():
+        return 0, 1
+    return distributed.get_rank(), distributed.get_world_size()
+
+
+def _floats(network: nn.Module) -> Iterator[Tensor]:
+    return (x for x in network.state_dict().values() if x.is_floating_point())
