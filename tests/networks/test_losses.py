@@ -166,3 +166,56 @@ def test_p2c_of_opposite_features_is_finite() -> None:
     assert loss.item() == pytest.approx(-math.log(1e-4), rel=1e-2)
     assert pixels.grad is not None
     assert torch.isfinite(pixels.grad).all()
+
+
+def test_p2c_infonce_by_hand() -> None:
+    token = torch.tensor([[[2.0, 0.0]]])
+    pixels = torch.tensor([[3.0, 0.0, -1.0], [0.0, 5.0, 0.0]])[None, :, None, :]
+    # Cosines 1, 0, -1; the second pixel belongs to the prompt by half.
+    total = math.exp(2) + 1 + math.exp(-2)
+    expected = -math.log((math.exp(2) + 0.5) / total)
+    loss = p2c_loss(
+        pixels, token, image(1, 0.5, 0), torch.tensor([[True]]), form="infonce", temperature=0.5
+    )
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_p2c_infonce_leaves_out_what_means_nothing() -> None:
+    torch.manual_seed(0)
+    pixels = torch.randn(2, 8, 5, 3, requires_grad=True)
+    tokens = torch.randn(2, 3, 8, requires_grad=True)
+    targets = (torch.rand(2, 3, 5, 3) > 0.5).float()
+    targets[0, 1] = 0
+    valid = torch.tensor([[True, True, True], [False, False, False]])
+    loss = p2c_loss(pixels, tokens, targets, valid, form="infonce")
+    pick = [0, 2]
+    alone = p2c_loss(
+        pixels[:1], tokens[:1, pick], targets[:1, pick], valid[:1, pick], form="infonce"
+    )
+    torch.testing.assert_close(loss[:1], alone)
+    assert loss[1] == 0
+    loss.sum().backward()
+    assert pixels.grad is not None
+    assert tokens.grad is not None
+    assert torch.isfinite(pixels.grad).all()
+    assert torch.isfinite(tokens.grad).all()
+    assert (tokens.grad[0, 1] == 0).all()
+
+
+def test_p2c_of_everything_is_free_in_infonce_only() -> None:
+    torch.manual_seed(0)
+    pixels, tokens, every = torch.randn(1, 8, 4, 4), torch.randn(1, 1, 8), torch.ones(1, 1, 4, 4)
+    valid = torch.tensor([[True]])
+    assert p2c_loss(pixels, tokens, every, valid, form="infonce").item() == pytest.approx(0)
+    assert p2c_loss(pixels, tokens, every, valid).item() > 0.1
+
+
+def test_p2c_form_has_to_exist() -> None:
+    with pytest.raises(ValueError, match="'triplet'"):
+        p2c_loss(
+            torch.ones(1, 2, 1, 1),
+            torch.ones(1, 1, 2),
+            torch.ones(1, 1, 1, 1),
+            torch.tensor([[True]]),
+            form="triplet",  # type: ignore[arg-type]
+        )

@@ -90,3 +90,16 @@ def test_gradients_reach_the_perceptron_from_filled_slots_only() -> None:
 def test_no_slots_are_refused() -> None:
     with pytest.raises(ValueError, match="not 0"):
         PromptSlots(PPuEConfig(size=20), slots=0)
+
+
+def test_clicks_alone_change_their_axes_for_released_weights() -> None:
+    torch.manual_seed(0)
+    config = PPuEConfig(size=20)
+    plain, turned = PromptSlots(config, 6, 8), PromptSlots(config, 6, 8, rows_first=True)
+    turned.load_state_dict(plain.state_dict())
+    prompts = batch(CLICK, BOX, signs="+-")
+    mirrored = prompts._replace(points=prompts.points.flip(-1))
+    expected = at_slots(*plain(mirrored, extent=20)[::2])[:, :1]
+    got = at_slots(*turned(prompts, extent=20)[::2])
+    torch.testing.assert_close(got[:, :1], expected)
+    torch.testing.assert_close(got[:, 1:], at_slots(*plain(prompts, extent=20)[::2])[:, 1:])

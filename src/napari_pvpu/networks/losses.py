@@ -5,6 +5,8 @@ Each returns one value per sample, so that the trainer can weigh samples and int
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -89,7 +91,14 @@ def dice_loss(
 
 
 def p2c_loss(
-    pixels: Tensor, tokens: Tensor, targets: Tensor, slot_valid: Tensor, margin: float = 1e-4
+    pixels: Tensor,
+    tokens: Tensor,
+    targets: Tensor,
+    slot_valid: Tensor,
+    margin: float = 1e-4,
+    *,
+    form: Literal["pixelwise", "infonce"] = "pixelwise",
+    temperature: float = 0.07,
 ) -> Tensor:
     """Align pixel features with the prompts that mean them (prompt-to-pixel loss).
 
@@ -110,26 +119,52 @@ def p2c_loss(
         (B, K) bool, slots that hold a prompt.
     margin : float
         s is kept this far from 0 and 1.
+    form : str
+        ``"pixelwise"``, as above, or ``"infonce"``: with the cosines c of a prompt to all pixels,
+        ``-log(sum over its pixels of exp(c / temperature) / sum over all)``; pixels that a prompt
+        means in part count in part, prompts that mean no pixel do not.
+    temperature : float
+        Of ``"infonce"``.
 
     Returns
     -------
     Tensor
         (B,) float32 or better; zero for samples without a prompt.
 
+    Raises
+    ------
+    ValueError
+        If there is no such form.
+
     Notes
     -----
-    Source: PVPUFormer, P2C as released (no temperature).
+    Source: PVPUFormer, P2C as released. Its code declares a temperature of 0.07 but does not use
+    it; the second form is ours.
     """
+    if form not in ("pixelwise", "infonce"):
+        raise ValueError(f"form is {form!r}; choose 'pixelwise' or 'infonce'")
     with torch.autocast(pixels.device.type, enabled=False):
         unit_pixels = F.normalize(_exact(pixels).flatten(2), dim=1)
         unit_tokens = F.normalize(_exact(tokens), dim=2)
         similarity = (unit_tokens @ unit_pixels).clamp(-1, 1)
+        meant = targets.flatten(2).to(similarity.dtype)
+        if form == "infonce":
+            return _contrast(similarity / temperature, meant, slot_valid)
         # Near cos = -1 the gradient of log s grows without bound; the margin stops it.
         probability = 0.5 + (0.5 - margin) * similarity
-        meant = targets.flatten(2).to(probability.dtype)
         entropy = F.binary_cross_entropy(probability, meant, reduction="none")
     counted = slot_valid.float()
     return (entropy.mean(2) * counted).sum(1) / counted.sum(1).clamp_min(1)
+
+
+def _contrast(logits: Tensor, meant: Tensor, slot_valid: Tensor) -> Tensor:
+    """InfoNCE of ``(B, K, N)`` logits, averaged over the valid slots that mean some pixel."""
+    counted = slot_valid & (meant > 0).any(2)
+    # A slot that means nothing would give infinities, and their gradients, before it is left out.
+    share = torch.where(counted[..., None], meant, 1.0)
+    weight = torch.where(share > 0, share.clamp_min(1e-12).log(), -torch.inf)
+    each = logits.logsumexp(2) - (logits + weight).logsumexp(2)
+    return (each * counted).sum(1) / counted.sum(1).clamp_min(1)
 
 
 def _exact(values: Tensor) -> Tensor:

@@ -7,7 +7,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from napari_pvpu.networks.prompt_encoding import EMPTY, LABELS, PPuE, PPuEConfig, PromptBatch
+from napari_pvpu.networks.prompt_encoding import (
+    CLICK,
+    EMPTY,
+    LABELS,
+    PPuE,
+    PPuEConfig,
+    PromptBatch,
+)
 
 
 class SlotTokens(NamedTuple):
@@ -73,6 +80,9 @@ class PromptSlots(nn.Module):
         Hidden channels of the perceptron (2048).
     slots : int
         Slots for each polarity (24).
+    rows_first : bool
+        Whether the vectors of clicks change places, the one over the rows first. Released
+        weights expect that: their code had clicks as (row, column), boxes as (x, y).
 
     Raises
     ------
@@ -88,12 +98,18 @@ class PromptSlots(nn.Module):
     empty: Tensor
 
     def __init__(
-        self, config: PPuEConfig, dim: int = 768, hidden: int = 2048, slots: int = 24
+        self,
+        config: PPuEConfig,
+        dim: int = 768,
+        hidden: int = 2048,
+        slots: int = 24,
+        *,
+        rows_first: bool = False,
     ) -> None:
         super().__init__()
         if slots < 1:
             raise ValueError(f"each polarity needs at least one slot, not {slots}")
-        self.slots = slots
+        self.slots, self.rows_first = slots, rows_first
         self.encoding = PPuE(config, dim, hidden)
         empty = torch.zeros(1, 1, 2 * config.size + LABELS)
         empty[..., -1] = 1
@@ -110,6 +126,11 @@ class PromptSlots(nn.Module):
             Tokens of all slots and which of them are filled.
         """
         vectors = self.encoding.vectors(prompts, image, extent)
+        if self.rows_first:
+            size = self.encoding.config.size
+            columns, rows, label = vectors.split([size, size, LABELS], dim=-1)
+            turned = torch.cat([rows, columns, label], dim=-1)
+            vectors = torch.where((prompts.kind == CLICK)[..., None], turned, vectors)
         place = assign_slots(prompts, self.slots)
         batch, count = place.shape
         # Where each slot's vectors come from; K, one past the last prompt, is the empty slot.
