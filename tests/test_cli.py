@@ -211,6 +211,9 @@ def test_models_as_text() -> None:
         (["segment", "IMAGE", "--out", "OUT.tif", "--click", "-9,4"], "outside the image"),
         (["train", "OUT", "--model", "pvpu-none"], "pvpu-none"),
         (["train", "OUT", "--synthetic", "0"], "nothing to train on"),
+        (["train", "OUT", "--data", "x.json"], "give --images DIR"),
+        (["train", "OUT", "--data", "x.json", "--images", "DATA"], "x.json cannot be read as JSON"),
+        (["train", "OUT", "--data", "EMPTY"], "laid out in no way that is known"),
     ],
 )
 def test_errors_are_one_line(

@@ -294,8 +294,18 @@ def models(
 def train(
     out: Annotated[Path, typer.Argument(help="Folder for log, checkpoint and weights.")],
     data: Annotated[
-        list[Path] | None, typer.Option(help="Folder with images/ and masks/; may be repeated.")
+        list[Path] | None,
+        typer.Option(
+            help="Folder with images/ and masks/, in a benchmark's layout, or COCO or "
+            "LVIS annotations (.json, with --images); may be repeated."
+        ),
     ] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the images of annotation files.")
+    ] = None,
+    min_area: Annotated[
+        int, typer.Option(min=1, help="Leave out smaller objects of annotation files (pixels).")
+    ] = 1,
     model: Annotated[str, typer.Option(help="Preset to train.")] = "pvpu-nano",
     steps: Annotated[int, typer.Option(min=1, help="Length of the whole run.")] = 20_000,
     minutes: Annotated[float, typer.Option(help="Stop after this long; run again to go on.")] = 1e9,
@@ -316,8 +326,10 @@ def train(
     if not data and not synthetic:
         raise PvpuError("there is nothing to train on; give --data or --synthetic above 0")
     run(
-        [str(folder) for folder in data or ()],
+        [str(source) for source in data or ()],
         out,
+        images=images,
+        min_area=min_area,
         model=model,
         steps=steps,
         minutes=minutes,

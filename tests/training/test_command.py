@@ -60,3 +60,21 @@ def test_run_from_a_folder_and_go_on(
     log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     assert [entry["step"] for entry in log] == [1, 2, 3]
     assert load_model(out / "weights.safetensors").config == small_config
+
+
+def test_run_from_annotations(
+    tmp_path: Path, small_config: ModelConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.fromarray(np.full((64, 64), 60, np.uint8)).save(tmp_path / "one.png")
+    row = {"id": 1, "file_name": "one.png", "height": 64, "width": 64}
+    square = {"id": 1, "image_id": 1, "segmentation": [[20, 10, 50, 10, 50, 30, 20, 30]]}
+    file = tmp_path / "instances.json"
+    file.write_text(json.dumps({"images": [row], "annotations": [square]}))
+    monkeypatch.setitem(models.PRESETS, "small", small_config)
+    config = TrainingConfig(views=2, precision="float32", sampling=ViewSampling(size=64))
+    config = replace(config, objects=1)
+    options = {"model": "small", "steps": 1, "synthetic": 0, "config": config}
+    train([str(file)], tmp_path / "run", images=tmp_path, min_area=600, **options)
+    assert (tmp_path / "run" / "weights.safetensors").is_file()
+    with pytest.raises(ValueError, match="no image holds an object"):
+        train([str(file)], tmp_path / "none", images=tmp_path, min_area=601, **options)

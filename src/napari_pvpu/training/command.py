@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from napari_pvpu.networks.models import PRESETS, PVPUNet
 from napari_pvpu.networks.weights import save_weights
-from napari_pvpu.training.datasets import Atlas, load_folders
+from napari_pvpu.training.annotations import load_sources
+from napari_pvpu.training.datasets import Atlas
 from napari_pvpu.training.synthetic import generate_scenes
 from napari_pvpu.training.trainer import Trainer, TrainingConfig
 
@@ -85,9 +86,11 @@ def group_weights(names: Iterable[str], synthetic: float) -> dict[str, float]:
 
 
 def train(
-    folders: Sequence[str],
+    sources: Sequence[str],
     out: str | Path,
     *,
+    images: str | Path | None = None,
+    min_area: int = 1,
     model: str = "pvpu-nano",
     steps: int = 20_000,
     minutes: float = math.inf,
@@ -104,10 +107,12 @@ def train(
 
     Parameters
     ----------
-    folders : sequence of str
-        Dataset folders with ``images/`` and ``masks/``.
+    sources : sequence of str
+        Dataset folders and annotation files, see `load_sources`.
     out : str or Path
         Folder for ``log.jsonl``, ``checkpoint.pt`` and ``weights.safetensors``.
+    images, min_area
+        Folder of the annotation files' images, and the least area of their objects.
     model : str
         Preset to train.
     steps : int
@@ -130,8 +135,9 @@ def train(
     """
     out = Path(out)
     made = synthetic_pairs(synthetic, 256, synthetic_seed, out / "cache", workers)
-    pairs = list(chain(load_folders(folders), made if synthetic else ()))
-    weights = group_weights((group for *_, group in pairs), synthetic_share if folders else 1.0)
+    real = load_sources(sources, images, min_area)
+    pairs = list(chain(real, made if synthetic else ()))
+    weights = group_weights((group for *_, group in pairs), synthetic_share if sources else 1.0)
     atlas = Atlas(pairs, weights, device)
     del pairs
     torch.set_float32_matmul_precision("high")
