@@ -19,9 +19,9 @@ from napari_pvpu.networks.interformer_config import INTERFORMER_PRESETS, InterFo
 from napari_pvpu.networks.released_names import (
     INTERFORMER,
     PVPUFORMER,
+    PVPUFORMER_SETTINGS,
     SIMPLECLICK,
     Release,
-    rows_after_columns,
 )
 from napari_pvpu.networks.released_weights import (
     convert_released,
@@ -87,7 +87,7 @@ def small_pvpuformer() -> nn.Module:
             merging_mlp=20,
             slots=2,
             slot_hidden=24,
-            mask_empty_slots=False,
+            **PVPUFORMER_SETTINGS,
         )
     )
 
@@ -290,13 +290,12 @@ def test_position_of_the_class_token_is_dropped() -> None:
     assert torch.equal(out.state["trunk.vit.pos_embed"], source["backbone.pos_embed"][:, 1:])
 
 
-def test_released_clicks_keep_their_rows() -> None:
-    """A released token [rows, columns, label] gives what our [columns, rows, label] gives."""
-    weight = torch.randn(6, 2 * 5 + 3)
-    rows, columns, label = torch.randn(5), torch.randn(5), torch.randn(3)
-    theirs = weight @ torch.cat([rows, columns, label])
-    ours = rows_after_columns(weight) @ torch.cat([columns, rows, label])
-    torch.testing.assert_close(ours, theirs)
+def test_released_weights_of_pvpuformer_fit_with_their_settings() -> None:
+    from napari_pvpu.networks.pvpuformer_config import PVPUFormerConfig
+
+    config = dataclasses.replace(PVPUFormerConfig(), **PVPUFORMER_SETTINGS)
+    assert config != PVPUFormerConfig()
+    assert config.ppue_gamma == 0
 
 
 def test_errors_list_the_first_ten() -> None:

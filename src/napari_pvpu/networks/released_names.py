@@ -8,9 +8,7 @@ that is neither filled nor in `not_released`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,17 +159,6 @@ def without_class_position(positions: Tensor) -> Tensor:
     return positions[:, 1:]
 
 
-def rows_after_columns(weight: Tensor) -> Tensor:
-    """Swap the first two blocks of inputs, all but the last three of ``(hidden, 2 S + 3)``.
-
-    Released clicks put the vector over the rows first, ours the one over the columns. Released
-    boxes and scribbles put the columns first, into the same weights; no layer can tell them apart
-    afterwards, so theirs come out transposed. Clicks decide.
-    """
-    size = (weight.shape[1] - 3) // 2
-    return torch.cat([weight[:, size : 2 * size], weight[:, :size], weight[:, 2 * size :]], dim=1)
-
-
 SIMPLECLICK = Release(
     name="SimpleClick",
     rules=_isegm("trunk.vit", "trunk.maps"),
@@ -235,8 +222,12 @@ PVPUFORMER = Release(
         ),
     ),
     not_released=((r"score_head\..*", "the score is ours and starts untrained"),),
-    changes=(
-        ("trunk.vit.pos_embed", without_class_position),
-        ("prompt_slots.encoding.mlp.0.weight", rows_after_columns),
-    ),
+    changes=(("trunk.vit.pos_embed", without_class_position),),
 )
+
+PVPUFORMER_SETTINGS: dict[str, Any] = {
+    "rows_first": True,
+    "mask_empty_slots": False,
+    "ppue_gamma": 0.0,
+}
+"""Settings of `PVPUFormerConfig` with which released weights see what they were trained on."""
