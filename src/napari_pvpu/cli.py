@@ -74,6 +74,10 @@ Zoom = Annotated[
     ZoomChoice | None,
     typer.Option(help="ritm: crops around the object; simpleclick (as PVPUFormer) by default."),
 ]
+ViewSize = Annotated[
+    int | None,
+    typer.Option(min=32, help="ritm: side of what the network sees, if not the model's own."),
+]
 Seeds = Annotated[
     int, typer.Option(min=1, help="Segment this often, with other jitter; gives mean and spread.")
 ]
@@ -106,6 +110,7 @@ def evaluate(
     protocol: Protocol = ProtocolChoice.session,
     flip: Flip = None,
     zoom_in: Zoom = None,
+    view_size: ViewSize = None,
     iou_analysis: IouAnalysis = False,
     split: Annotated[str, typer.Option(help="Of layouts that have lists of images.")] = "val",
     layout: Layout = "auto",
@@ -134,6 +139,7 @@ def evaluate(
         iou_analysis=iou_analysis,
         split=split,
         layout=layout,
+        view_size=view_size,
         **protocol_settings(protocol, flip, zoom_in),
     )
     result = run(dataset, settings)
@@ -168,6 +174,7 @@ def evaluate_all(
     protocol: Protocol = ProtocolChoice.session,
     flip: Flip = None,
     zoom_in: Zoom = None,
+    view_size: ViewSize = None,
     iou_analysis: IouAnalysis = False,
 ) -> None:
     """Evaluate every set below a folder, with the mean over sets and tables in Markdown.
@@ -192,6 +199,7 @@ def evaluate_all(
         seeds=seeds,
         iou_analysis=iou_analysis,
         split=split,
+        view_size=view_size,
         **protocol_settings(protocol, flip, zoom_in),
     )
     each = [replace(settings, method=name) for name in method]

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from scipy import ndimage
 
-from napari_pvpu.errors import ModelNotFoundError
+from napari_pvpu.errors import ModelNotFoundError, PvpuError
 from napari_pvpu.evaluation.benchmark_layouts import open_dataset
 from napari_pvpu.evaluation.methods import make_method
 from napari_pvpu.evaluation.protocol import NetworkMethod, load_network_method, mirrored_too
@@ -282,6 +282,71 @@ def test_our_networks_take_every_kind_of_prompt(weights: Path, flip: bool, em: b
         region, step = method.add(prompt)
         assert region.rect == (0, 0, 70, 91)
         assert step.total_ms > 0
+
+
+def published(name: str) -> PromptableNetwork:
+    """The published networks at a size that a test can afford, for views of 64 pixels."""
+    from napari_pvpu.networks.interformer import InterFormer
+    from napari_pvpu.networks.interformer_config import InterFormerConfig
+    from napari_pvpu.networks.pvpuformer import PVPUFormer
+    from napari_pvpu.networks.pvpuformer_config import PVPUFormerConfig
+    from napari_pvpu.networks.simpleclick import SimpleClick, SimpleClickConfig
+
+    vit = {"view_size": 64, "vit_width": 16, "vit_depth": 2, "vit_heads": 2}
+    torch.manual_seed(0)
+    if name == "simpleclick":
+        return SimpleClick(
+            SimpleClickConfig(
+                **vit, window_size=2, global_blocks=(1,), pyramid=(4, 8, 8, 16), pixel_dim=8
+            )
+        )
+    if name == "interformer":
+        return InterFormer(
+            InterFormerConfig(
+                **vit,
+                channels=(4, 8, 8, 16),
+                heads=(1, 2, 2, 4),
+                mlp_ratios=(2, 2, 2, 2),
+                refine=(1, 1, 1, 1),
+                head_channels=8,
+            )
+        )
+    return PVPUFormer(
+        PVPUFormerConfig(
+            **vit,
+            patch_size=8,
+            window_size=3,
+            global_blocks=(1,),
+            neck_width=16,
+            neck_stride=8,
+            pyramid=(4, 8, 8, 16),
+            merging_heads=2,
+            merging_mlp=16,
+            pixel_dim=8,
+            slots=4,
+            slot_hidden=16,
+        )
+    )
+
+
+@pytest.mark.parametrize("size", [64, 96])
+@pytest.mark.parametrize("name", ["simpleclick", "interformer", "pvpuformer"])
+def test_the_published_networks(name: str, size: int) -> None:
+    network = published(name).eval()
+    for zoom in ("ritm", "simpleclick"):
+        method = NetworkMethod(network, size, flip=True, zoom_in=zoom)
+        for answer in answers(method, CLICKS, scene(shape=(60, 77))):
+            assert answer.shape == (60, 77)
+
+
+def test_a_view_of_another_size(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(PvpuError, match="cannot see views of 96 pixels, other than its own 64"):
+        load_network_method(weights, "cpu", view_size=96)
+    assert load_network_method(weights, "cpu", view_size=64)
+    network = published("simpleclick").eval()
+    monkeypatch.setattr("napari_pvpu.networks.weights.load_model", lambda *_: network)
+    method = load_network_method("any", "cpu", view_size=96)
+    assert answers(method, CLICKS)[0].shape == (37, 53)
 
 
 def test_unknown_models() -> None:

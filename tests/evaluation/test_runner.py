@@ -240,6 +240,8 @@ def test_evaluate_opens_each_image_once(mask_folder: Path) -> None:
         {"protocol": "ritm", "zoom_in": "focal"},
         {"flip": True},
         {"zoom_in": "ritm"},
+        {"view_size": 672},
+        {"protocol": "ritm", "view_size": 16},
         {"protocol": "ritm", "method": "watershed"},
     ],
     ids=[
@@ -254,6 +256,8 @@ def test_evaluate_opens_each_image_once(mask_folder: Path) -> None:
         "zoom-in",
         "flip-in-a-session",
         "zoom-in-a-session",
+        "view-size-in-a-session",
+        "tiny-view",
         "no-network",
     ],
 )

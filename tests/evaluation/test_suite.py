@@ -71,7 +71,16 @@ def test_results_of_an_earlier_make_count_as_made_by_default(sets: Path, tmp_pat
     evaluate_suite(folders, [FAST], out)
     path = out / "two.watershed.click.json"
     value = json.loads(path.read_text()) | {"n_objects": 77}
-    for name in ("protocol", "flip", "zoom_in", "seeds", "iou_analysis", "split", "layout"):
+    for name in (
+        "protocol",
+        "flip",
+        "zoom_in",
+        "view_size",
+        "seeds",
+        "iou_analysis",
+        "split",
+        "layout",
+    ):
         del value["settings"][name]
     path.write_text(json.dumps(value))
     assert " 77 " in evaluate_suite(folders, [FAST], out)
@@ -90,10 +99,12 @@ def test_protocols_have_results_of_their_own() -> None:
     names = set()
     for more in ({}, {"protocol": "ritm"}, {"protocol": "ritm", "flip": True, "zoom_in": "ritm"}):
         names.add(_slug(EvaluationSettings(**more)))
+    names.add(_slug(EvaluationSettings(protocol="ritm", view_size=672)))
     assert names == {
         "pvpu-nano.click",
         "pvpu-nano.ritm-none.click",
         "pvpu-nano.ritm-flip-ritm.click",
+        "pvpu-nano.ritm-none-672.click",
     }
 
 

@@ -139,6 +139,7 @@ def make_method(
     protocol: str = "session",
     flip: bool = False,
     zoom_in: ZoomKind = "none",
+    view_size: int | None = None,
 ) -> Method:
     """Build a method by name.
 
@@ -154,8 +155,8 @@ def make_method(
         On the probability.
     protocol : {"session", "ritm"}
         Through a session, or the network alone as the papers do.
-    flip, zoom_in
-        Of the protocol "ritm"; see `NetworkMethod`.
+    flip, zoom_in, view_size
+        Of the protocol "ritm"; see `load_network_method`.
 
     Returns
     -------
@@ -171,7 +172,13 @@ def make_method(
         from napari_pvpu.evaluation.protocol import load_network_method
 
         return load_network_method(
-            model, device, flip=flip, zoom_in=zoom_in, threshold=threshold, em=em
+            model,
+            device,
+            view_size=view_size,
+            flip=flip,
+            zoom_in=zoom_in,
+            threshold=threshold,
+            em=em,
         )
     if name == "pvpu":
         from napari_pvpu.segmenter import Segmenter

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import torch
 
+from napari_pvpu.errors import PvpuError
 from napari_pvpu.evaluation.methods import Step
 from napari_pvpu.evaluation.regions import RegionMask
 from napari_pvpu.evaluation.zoom_in import ZOOM_RULES, CropView, ZoomIn, ZoomKind
 from napari_pvpu.features.prompt_tensors import prompt_batch
+from napari_pvpu.prompts import Click
 from napari_pvpu.propagation.within_view import ValuePropagation
 from napari_pvpu.source import ImageSource
 from napari_pvpu.views import View
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
     from napari_pvpu.networks.interface import Features, PromptableNetwork
     from napari_pvpu.networks.prompt_encoding import PromptBatch
-    from napari_pvpu.prompts import Box, Click, Scribble
+    from napari_pvpu.prompts import Box, Scribble
 
     Floats: TypeAlias = NDArray[np.float32]
 
@@ -88,7 +90,10 @@ class NetworkMethod:
         self._image: Floats | None = None
 
     def open(self, image: NDArray[Any]) -> None:
-        """Take a new image; it is normalised like a session's."""
+        """Take a new image; it is normalised like a session's and like images in training.
+
+        (The released codes divide by 255; of most photographs little else becomes of it here.)
+        """
         self._image = _normalised(image)
         self.start()
 
@@ -158,6 +163,7 @@ def load_network_method(
     model: str | Path,
     device: str = "auto",
     *,
+    view_size: int | None = None,
     flip: bool = True,
     zoom_in: ZoomKind = "simpleclick",
     threshold: float = 0.49,
@@ -171,6 +177,9 @@ def load_network_method(
         A model's name or the path of a weights file.
     device : str
         See `choose_device`.
+    view_size : int, optional
+        Side of the network's input; the model's own by default. The papers measure DAVIS at 672
+        with networks of 448.
     flip, zoom_in, threshold, em
         See `NetworkMethod`.
 
@@ -178,21 +187,37 @@ def load_network_method(
     ------
     ModelNotFoundError, WeightsError, DeviceError
         If the model is unknown, damaged, or the device cannot be used.
+    PvpuError
+        If the network does not take views of that size.
     """
     from napari_pvpu.features.devices import choose_device
     from napari_pvpu.networks.weights import load_model
 
     place = choose_device(device)
     network = load_model(model, place)
-    return NetworkMethod(
+    own = network.config.view_size
+    method = NetworkMethod(
         network,
-        network.config.view_size,
+        view_size or own,
         place,
         flip=flip,
         zoom_in=zoom_in,
         threshold=threshold,
         em=em,
     )
+    if view_size not in (None, own):
+        _try(method, f"{model} cannot see views of {view_size} pixels, other than its own {own}")
+    return method
+
+
+def _try(method: NetworkMethod, problem: str) -> None:
+    """Answer a click on a blank image; not every network takes views of other sizes."""
+    try:
+        method.open(np.eye(64, dtype=np.uint8))
+        method.add(Click((32, 32)))
+    except (RuntimeError, ValueError, AssertionError) as error:
+        reason = str(error).split("\n")[0]
+        raise PvpuError(f"{problem} ({reason}); leave the view size out") from error
 
 
 def mirrored_too(prompts: PromptBatch, size: int) -> PromptBatch:

@@ -81,6 +81,7 @@ def method_name(result: Result) -> str:
         notes.append(settings["protocol"])
         notes += ["flip"] if settings["flip"] else []
         notes += [f"zoom-in {settings['zoom_in']}"] if settings["zoom_in"] != "none" else []
+        notes += [f"{settings['view_size']} px"] if settings.get("view_size") else []
     if settings.get("jitter"):
         notes.append(f"jitter {settings['jitter']:g} px")
     return f"{name} ({', '.join(notes)})" if notes else name

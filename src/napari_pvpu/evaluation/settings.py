@@ -46,8 +46,8 @@ class EvaluationSettings:
         Clicks land up to this many pixels off.
     protocol : {"session", "ritm"}
         Drive our engine as a person does, or its network as the papers do; see `NetworkMethod`.
-    flip, zoom_in
-        Of the protocol "ritm"; see `NetworkMethod`.
+    flip, zoom_in, view_size
+        Of the protocol "ritm"; see `NetworkMethod`. The network's own view size by default.
     seeds : int
         Segment each object this often, with the robot's seeds ``seed``, ``seed + 1``, ...
     iou_analysis : bool
@@ -76,6 +76,7 @@ class EvaluationSettings:
     protocol: ProtocolName = "session"
     flip: bool = False
     zoom_in: ZoomKind = "none"
+    view_size: int | None = None
     seeds: int = 1
     iou_analysis: bool = False
     split: str = "val"
@@ -104,10 +105,14 @@ class EvaluationSettings:
             raise PvpuError(f"there is no protocol {self.protocol!r}; use one of {PROTOCOLS}")
         if self.zoom_in not in ZOOM_KINDS:
             raise PvpuError(f"there is no zoom-in {self.zoom_in!r}; use one of {ZOOM_KINDS}")
-        if self.protocol == "session" and (self.flip or self.zoom_in != "none"):
+        chosen = self.flip or self.zoom_in != "none" or self.view_size is not None
+        if self.protocol == "session" and chosen:
             raise PvpuError(
-                "flip and zoom-in belong to the protocol 'ritm'; a session searches for its views"
+                "flip, zoom-in and view size belong to the protocol 'ritm'; a session searches for "
+                "its views"
             )
+        if self.view_size is not None and self.view_size < 32:
+            raise PvpuError(f"view_size is {self.view_size}; it must be 32 or more")
         if self.protocol == "ritm" and self.method != "pvpu":
             raise PvpuError(
                 f"the protocol 'ritm' drives a network, and the method {self.method!r} has none; "
@@ -125,6 +130,7 @@ class EvaluationSettings:
             protocol=self.protocol,
             flip=self.flip,
             zoom_in=self.zoom_in,
+            view_size=self.view_size,
         )
 
     @property

@@ -123,7 +123,8 @@ def _slug(settings: EvaluationSettings) -> str:
     if name == "pvpu":
         name = f"{Path(settings.model).stem}{'-em' if settings.em else ''}"
     if settings.protocol != "session":
-        name += f".{settings.protocol}{'-flip' if settings.flip else ''}-{settings.zoom_in}"
+        size = f"-{settings.view_size}" if settings.view_size else ""
+        name += f".{settings.protocol}{'-flip' if settings.flip else ''}-{settings.zoom_in}{size}"
     return f"{name}.{settings.prompts}"
 
 
