@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import platform
+
+import numpy as np
 import pytest
 import torch
 
 from napari_pvpu.errors import DeviceError
-from napari_pvpu.features.devices import choose_device
+from napari_pvpu.features.devices import choose_device, keep_memory, one_thread
 
 
 def test_the_cpu_is_always_there():
@@ -48,3 +51,29 @@ def test_devices_that_are_not_there_are_refused(name, monkeypatch):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     with pytest.raises(DeviceError, match=f"'{name}' is not available"):
         choose_device(name)
+
+
+def test_one_thread_is_for_a_while_only():
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        with one_thread():
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="about glibc")
+def test_freed_memory_is_there_for_the_next_answer():
+    resource = pytest.importorskip("resource")
+    keep_memory()
+
+    def pages():
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(20):
+            np.ones(2**20, np.uint8)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    pages()  # the first time they have to come from somewhere
+    assert pages() < 100  # of 5120

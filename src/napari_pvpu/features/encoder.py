@@ -5,20 +5,24 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from napari_pvpu.features.devices import choose_device
+from napari_pvpu.features.devices import choose_device, keep_memory, one_thread
 from napari_pvpu.features.prompt_tensors import prompt_batch
+from napari_pvpu.networks.inference import fast_decode
+from napari_pvpu.networks.interface import count_parameters
 from napari_pvpu.networks.weights import load_model
 from napari_pvpu.propagation.within_view import ValuePropagation
 from napari_pvpu.records import RawPrediction
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from napari_pvpu.networks.interface import Features
@@ -28,6 +32,9 @@ if TYPE_CHECKING:
 __all__ = ["ViewEncoder"]
 
 Floats = npt.NDArray[np.float32]
+
+SMALL = 10_000_000
+"""Parameters below which a network is faster in one thread than in several."""
 
 
 class ViewEncoder:
@@ -57,6 +64,9 @@ class ViewEncoder:
     ) -> None:
         self._device = choose_device(device)
         self._network = load_model(model, self._device)
+        self._decode = fast_decode(self._network)
+        self._small = count_parameters(self._network)[0] < SMALL
+        keep_memory()
         self._cache_views = max(1, cache_views)
         self._kept: OrderedDict[Hashable, Features] = OrderedDict()
         self._lock = threading.RLock()
@@ -98,7 +108,7 @@ class ViewEncoder:
         Features
             To be handed to `decode`.
         """
-        with self._lock, torch.inference_mode():
+        with self._lock, torch.inference_mode(), self._threads():
             features = self._network.encode(torch.from_numpy(view)[None].to(self._device))
             self._wait()
             if key is not None:
@@ -133,13 +143,13 @@ class ViewEncoder:
         RawPrediction
             Logits (S, S), with and without EM.
         """
-        with self._lock, torch.inference_mode():
+        with self._lock, torch.inference_mode(), self._threads():
             start = time.perf_counter()
             batch = prompt_batch(prompts).to(self._device)
             fed = None
             if previous is not None:
                 fed = torch.from_numpy(previous)[None, None].to(self._device)
-            decoded = self._network.decode(features, batch, fed, second_reading=True)
+            decoded = self._decode(features, batch, fed, second_reading=True)
             logits = _to_numpy(decoded.logits)
             decode_ms = _ms_since(start)
             propagated, em_ms = None, 0.0
@@ -149,6 +159,10 @@ class ViewEncoder:
                 em_ms = _ms_since(start)
             score = float(decoded.score[0])
         return RawPrediction(logits, propagated, score, decode_ms, em_ms)
+
+    def _threads(self) -> AbstractContextManager[None]:
+        """Torch's threads, one or all of them, for what is computed next."""
+        return one_thread() if self._small and self._device.type == "cpu" else nullcontext()
 
     def _wait(self) -> None:
         """Let the device finish, so that what was measured is what was done."""
