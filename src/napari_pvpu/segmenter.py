@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from napari_pvpu.propagation import PropagationSettings
 from napari_pvpu.session import Session
 from napari_pvpu.source import ImageSource
+from napari_pvpu.waiting import wait_passively
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -64,6 +65,7 @@ class Segmenter:
         cache_views: int = 64,
         propagation: PropagationSettings | None = None,
     ) -> None:
+        wait_passively()
         # torch takes seconds to import; until here nobody needed it.
         from napari_pvpu.features.encoder import ViewEncoder
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -63,10 +62,6 @@ class Engine:
             If model, weights, device or image cannot be used.
         """
         if self._segmenter is None:
-            # Torch shares the cores with napari's own drawing. Its threads would wait for each
-            # other by spinning, up to thirty times slower as soon as one core is taken; the
-            # library that decides on this looks here when torch is imported.
-            os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
             # Takes seconds: never on the GUI thread, never at start-up.
             from napari_pvpu.segmenter import Segmenter
 
