@@ -8,6 +8,9 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 T = TypeVar("T")
 
+EncoderKind = Literal["conv-stem-vit", "vit", "mae", "timm", "mit", "deeplabv3plus", "botnet"]
+_NAMED = ("timm", "mit", "deeplabv3plus")
+
 
 @dataclass(frozen=True, slots=True)
 class EncoderConfig:
@@ -18,10 +21,11 @@ class EncoderConfig:
     kind : str
         ``"conv-stem-vit"``, the default model's; ``"vit"``, a plain ViT with windowed blocks;
         ``"mae"``, a plain ViT with relative positions and layer scale, as InterFormer's;
-        ``"timm"``, any backbone of timm; ``"smp"``, an encoder of segmentation-models-pytorch;
-        ``"botnet"``, a ResNet-50 whose last stage is probabilistic self-attention.
+        ``"timm"``, any backbone of timm; ``"mit"``, SegFormer's; ``"deeplabv3plus"``, DeepLabV3+ on
+        a backbone of timm; ``"botnet"``, a ResNet-50 whose last stage is probabilistic
+        self-attention.
     name : str
-        Name of a backbone, for ``"timm"`` and ``"smp"``.
+        Name of a backbone, for ``"timm"``, ``"mit"`` and ``"deeplabv3plus"``.
     pretrained : bool
         Whether timm fetches its weights, which takes a connection to its model hub.
     frozen : bool
@@ -38,7 +42,7 @@ class EncoderConfig:
         too and not queries alone.
     """
 
-    kind: Literal["conv-stem-vit", "vit", "mae", "timm", "smp", "botnet"] = "conv-stem-vit"
+    kind: EncoderKind = "conv-stem-vit"
     name: str = ""
     pretrained: bool = False
     frozen: bool = False
@@ -73,9 +77,14 @@ class PromptConfig:
         there are prompts.
     disk_radius : float
         Radius in model pixels of what a click or stroke fixes in the reference map.
+    line_width : int
+        Width in model pixels of strokes and box outlines in ``"maps"``.
     fusion : str
         What of the prompts the encoder sees: ``"none"``, the ``"mask"`` before, or ``"maps"`` of
         clicks, boxes and strokes too. All but the first run the encoder at each interaction.
+    mask_empty_slots, rows_first : bool
+        Whether empty slots are kept out of everything; whether clicks have their vectors the other
+        way round. Released weights of PVPUFormer expect False and True.
     """
 
     tokens: bool = True
@@ -85,7 +94,10 @@ class PromptConfig:
     hidden: int = 256
     slots: int = 0
     disk_radius: float = 2.0
+    line_width: int = 3
     fusion: Literal["none", "mask", "maps"] = "none"
+    mask_empty_slots: bool = True
+    rows_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +108,15 @@ class DecoderConfig:
     ----------
     kind : str
         ``"light"``, the default model's; ``"dma"``, PVPUFormer's; ``"imsa"``, InterFormer's.
-    depth, heads : int
-        Dual-cross blocks and their attention heads.
-    mlp_channels, cross_channels : int
-        Hidden channels of the prompts' MLP and channels of cross attention, for ``"dma"``.
+    depth, heads, mlp_channels : int
+        Dual-cross blocks, their attention heads, and hidden channels of the prompts' MLP.
+    neck_width, neck_stride : int
+        Channels and stride of what merges with the prompts, for ``"dma"`` and encoders other than
+        a plain ViT, whose own they are.
     pixel_channels : int
         Channels of pixel and prompt features.
+    dropout : float
+        Before the classifier, for ``"dma"`` and ``"imsa"``.
     coarse_blocks, refine_blocks : tuple of int
         Blocks of each stage, for ``"imsa"``.
     refine_from : int
@@ -109,23 +124,26 @@ class DecoderConfig:
         ``"imsa"``; 0 for never.
     classifier : str
         ``"conv"``, or ``"probabilistic"`` for self-attention with values fixed under prompts.
-    key_adaptation, key_prior : int, float
-        Iterations of key adaptation in the attention of prompts to the image, and the precision
-        of its prior (Probabilistic Attention, eq. 18).
+    key_adaptation, key_prior, adapted_keys : int, float, str
+        Iterations of key adaptation in the cross attentions, the precision of its prior
+        (Probabilistic Attention, eq. 18), and whose keys adapt.
     """
 
     kind: Literal["light", "dma", "imsa"] = "light"
     depth: int = 2
     heads: int = 4
     mlp_channels: int = 256
-    cross_channels: int = 128
+    neck_width: int = 256
+    neck_stride: int = 16
     pixel_channels: int = 64
+    dropout: float = 0.1
     coarse_blocks: tuple[int, ...] = (1, 1, 2, 1)
     refine_blocks: tuple[int, ...] = (0, 0, 0, 0)
     refine_from: int = 0
     classifier: Literal["conv", "probabilistic"] = "conv"
     key_adaptation: int = 0
-    key_prior: float = 0.0
+    key_prior: float = 0.001
+    adapted_keys: Literal["pixels", "prompts", "both"] = "pixels"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +175,7 @@ class ModelConfig:
             raise ValueError(
                 f"view_size has to be a multiple of 16 and at least 32, not {self.view_size}"
             )
-        if self.encoder.kind in ("timm", "smp") and not self.encoder.name:
+        if self.encoder.kind in _NAMED and not self.encoder.name:
             raise ValueError(
                 f"encoder.kind {self.encoder.kind!r} needs encoder.name, the backbone to build"
             )

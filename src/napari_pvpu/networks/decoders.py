@@ -18,9 +18,11 @@ from napari_pvpu.networks.blocks import (
     upsample,
 )
 from napari_pvpu.networks.dual_cross_merging import DualCrossMerging
+from napari_pvpu.networks.probabilistic_head import ProbabilisticHead
 
 if TYPE_CHECKING:
     from napari_pvpu.networks.backbones import Levels
+    from napari_pvpu.networks.dual_cross_merging import KeySide
 
 
 class DecoderOutput(NamedTuple):
@@ -61,6 +63,11 @@ class PromptDecoder(nn.Module):
         Dual-cross blocks and their attention heads.
     pixel_dim : int
         Channels ``D`` of pixel and prompt features.
+    probabilistic : bool
+        Whether the last classifier is probabilistic self-attention (arXiv 2106.15338) with values
+        fixed under prompts.
+    key_adaptation, key_prior, adapted_keys
+        As for `DualCrossMerging`.
     """
 
     position: Tensor
@@ -72,6 +79,11 @@ class PromptDecoder(nn.Module):
         depth: int = 2,
         heads: int = 4,
         pixel_dim: int = 64,
+        *,
+        probabilistic: bool = False,
+        key_adaptation: int = 0,
+        key_prior: float = 0.001,
+        adapted_keys: KeySide = "pixels",
     ) -> None:
         super().__init__()
         c2, c4, c8, c16 = channels
@@ -81,7 +93,16 @@ class PromptDecoder(nn.Module):
         self.down16 = Downsample(c8, c16)
         self.global16 = TransformerBlock(c16, heads, 2.0)
         self.up8 = nn.Conv2d(c16, c8, 1)
-        self.merging = DualCrossMerging(c8, heads, depth, 2 * c8, c8)
+        self.merging = DualCrossMerging(
+            c8,
+            heads,
+            depth,
+            2 * c8,
+            c8,
+            key_adaptation=key_adaptation,
+            key_prior=key_prior,
+            adapted_keys=adapted_keys,
+        )
         self.lateral4 = nn.Conv2d(c4, pixel_dim, 1)
         self.lateral8 = nn.ModuleList(nn.Conv2d(c8, pixel_dim, 1) for _ in range(depth))
         self.lateral16 = nn.Conv2d(c16, pixel_dim, 1)
@@ -89,6 +110,10 @@ class PromptDecoder(nn.Module):
         self.to_stride2 = nn.Conv2d(pixel_dim, c2, 1)
         self.refine = SeparableBlock(c2)
         self.head = nn.Sequential(nn.Conv2d(c2, c2, 1), nn.ReLU(), nn.Conv2d(c2, 1, 1))
+        self.probabilistic: ProbabilisticHead | None = None
+        if probabilistic:
+            self.head = self.head[:2]
+            self.probabilistic = ProbabilisticHead(c2, max_side=view_size // 2)
         self.prompt_head = nn.Sequential(
             nn.Linear(c8, 2 * c8), nn.ReLU(), nn.Linear(2 * c8, pixel_dim)
         )
@@ -110,6 +135,7 @@ class PromptDecoder(nn.Module):
         allowed: Tensor,
         reference2: Tensor,
         reference4: Tensor,
+        fixed: Tensor | None = None,
     ) -> DecoderOutput:
         """Answer the prompts.
 
@@ -123,6 +149,8 @@ class PromptDecoder(nn.Module):
             ``(B, K)`` bool, False for empty slots; at least one is True in each sample.
         reference2, reference4 : Tensor
             Embedded reference map at strides 2 and 4, channels as `levels`.
+        fixed : Tensor, optional
+            ``(B, S / 2, S / 2)``, what prompts fix, for a probabilistic classifier.
 
         Returns
         -------
@@ -143,7 +171,10 @@ class PromptDecoder(nn.Module):
         pixels = self.fuse(pixels + upsample(level8, x4.shape[-2:]))
 
         fine = upsample(self.to_stride2(pixels), levels.s2.shape[-2:])
-        logits = self.head(self.refine(fine + levels.s2 + reference2)).float()
+        logits = self.head(self.refine(fine + levels.s2 + reference2))
+        if self.probabilistic is not None:
+            logits = self.probabilistic(logits, fixed)
+        logits = logits.float()
         score = self._score(logits, pixels, prompts, allowed)
         return DecoderOutput(logits, pixels, self.prompt_head(prompts), score)
 

@@ -27,6 +27,7 @@ from napari_pvpu.networks.vision_transformer import pad_to_multiple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from napari_pvpu.networks.feature_pyramid_backbones import FeatureBackbone
     from napari_pvpu.networks.interformer_config import InterFormerConfig
     from napari_pvpu.networks.prompt_encoding import PromptBatch
     from napari_pvpu.networks.regions import Region
@@ -52,6 +53,39 @@ class Reading(NamedTuple):
     fused: Tensor
     logits: Tensor
     stages: list[Tensor]
+
+
+class Laterals(nn.Module):
+    """Bring a backbone's levels to the channels that I-MSA works with.
+
+    Parameters
+    ----------
+    backbone : FeatureBackbone
+        With levels at strides 4, 8, 16 and 32.
+    outputs : sequence of int
+        Channels wanted at these strides.
+
+    Raises
+    ------
+    ValueError
+        If the backbone has other levels.
+    """
+
+    def __init__(self, backbone: FeatureBackbone, outputs: Sequence[int]) -> None:
+        super().__init__()
+        if tuple(backbone.strides) != STRIDES:
+            raise ValueError(
+                f"the backbone's levels have strides {tuple(backbone.strides)}; I-MSA needs "
+                f"{STRIDES}"
+            )
+        self.convs = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(i, o, 1), nn.GroupNorm(1, o))
+            for i, o in zip(backbone.channels, outputs, strict=True)
+        )
+
+    def forward(self, levels: Sequence[Tensor]) -> list[Tensor]:
+        """Map each level."""
+        return [conv(level) for conv, level in zip(self.convs, levels, strict=True)]
 
 
 class ReferenceTable(nn.Module):
@@ -97,6 +131,8 @@ class InterFormer(PromptableNetwork):
     ----------
     config : InterFormerConfig
         Sizes of all parts.
+    backbone : FeatureBackbone, optional
+        With levels at strides 4, 8, 16 and 32, to take instead of the MAE ViT and its pyramid.
 
     Notes
     -----
@@ -107,20 +143,26 @@ class InterFormer(PromptableNetwork):
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, config: InterFormerConfig) -> None:
+    def __init__(self, config: InterFormerConfig, backbone: FeatureBackbone | None = None) -> None:
         super().__init__()
         self.settings = config
         # Whoever builds this from a larger description may keep that here in its stead.
         self.config: Any = config
-        self.encoder = MAEBackbone(
-            config.vit_width,
-            config.vit_depth,
-            config.vit_heads,
-            image_size=config.view_size,
-            mlp_ratio=config.vit_mlp_ratio,
-            drop_path=config.drop_path,
-        )
-        self.pyramid = SimpleFeaturePyramid(config.vit_width, config.channels)
+        self.encoder: nn.Module
+        self.pyramid: nn.Module
+        if backbone is None:
+            self.encoder = MAEBackbone(
+                config.vit_width,
+                config.vit_depth,
+                config.vit_heads,
+                image_size=config.view_size,
+                mlp_ratio=config.vit_mlp_ratio,
+                drop_path=config.drop_path,
+            )
+            self.pyramid = SimpleFeaturePyramid(config.vit_width, config.channels)
+        else:
+            self.encoder = backbone
+            self.pyramid = Laterals(backbone, config.channels)
         self.reference = ReferenceTable(config.channels[0])
         self.attention = InteractiveAttention(
             config.channels,

@@ -1,159 +1,104 @@
-"""Presets and the network that they build: an image encoder and a prompt decoder."""
+"""Presets, and what builds a network from a config.
+
+Networks other than the default one are imported when they are built, for they take timm.
+"""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING
 
-from napari_pvpu.networks.backbones import ConvStemViT, Levels, normalize_view
-from napari_pvpu.networks.blocks import upsample
-from napari_pvpu.networks.config import ModelConfig
-from napari_pvpu.networks.decoders import PromptDecoder
-from napari_pvpu.networks.interface import Decoded, Features, PromptableNetwork
-from napari_pvpu.networks.prompt_encoding import EMPTY, PPuE, PPuEConfig, PromptBatch
-from napari_pvpu.networks.pyramids import TopDownPyramid
-from napari_pvpu.networks.reference_map import ReferenceMapEmbedding, reference_states
+from napari_pvpu.networks.config import DecoderConfig, EncoderConfig, ModelConfig, PromptConfig
+from napari_pvpu.networks.pvpu_net import LevelsOf, PVPUNet
 
-PRESETS: dict[str, ModelConfig] = {"pvpu-nano": ModelConfig()}
+if TYPE_CHECKING:
+    from napari_pvpu.networks.feature_pyramid_backbones import FeatureBackbone
+    from napari_pvpu.networks.interface import PromptableNetwork
 
+__all__ = ["PRESETS", "ModelConfig", "PVPUNet", "build_model"]
 
-class PVPUNet(PromptableNetwork):
-    """Promptable segmentation of views: encode once, decode at each interaction.
-
-    Parameters
-    ----------
-    config : ModelConfig
-        Sizes of all parts.
-    """
-
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.config = config
-        encoder, prompts, decoder = config.encoder, config.prompts, config.decoder
-        c2, c4, c8, _ = config.pyramid
-        self.encoder = ConvStemViT(
-            config.view_size,
-            encoder.stem,
-            encoder.stage_channels,
-            encoder.stage_depths,
-            encoder.width,
-            encoder.depth,
-            encoder.heads,
-            encoder.mlp_ratio,
-        )
-        self.pyramid = TopDownPyramid(self.encoder.out_channels, config.pyramid)
-        self.prompt_encoder = PPuE(
-            PPuEConfig(
-                size=config.view_size,
-                sigma=prompts.sigma,
-                gamma=prompts.gamma,
-                tau=prompts.tau,
-            ),
-            hidden=prompts.hidden,
-            dim=c8,
-        )
-        self.reference2 = ReferenceMapEmbedding(c2, patch=2)
-        self.reference4 = ReferenceMapEmbedding(c4, patch=4)
-        self.decoder = PromptDecoder(
-            config.pyramid,
-            config.view_size,
-            decoder.depth,
-            decoder.heads,
-            decoder.pixel_channels,
-        )
-        self.to(memory_format=torch.channels_last)
-
-    def encode(self, view: Tensor) -> Features:
-        """Run the image encoder; needed once for each view.
-
-        Parameters
-        ----------
-        view : Tensor
-            ``(B, 3, S, S)`` float32, about 0 to 1, NaN where the window leaves the image.
-
-        Returns
-        -------
-        Features
-            To be handed to `decode` at each interaction.
-        """
-        image, inside = normalize_view(view)
-        levels: Levels = self.pyramid(self.encoder(image, inside))
-        return Features(levels, image, inside)
-
-    def decode(
-        self,
-        features: Features,
-        prompts: PromptBatch,
-        previous: Tensor | None = None,
-        *,
-        second_reading: bool = False,
-    ) -> Decoded:
-        """Run the light part for one interaction.
-
-        Parameters
-        ----------
-        features : Features
-            From `encode`.
-        prompts : PromptBatch
-            All prompts of the object, K at least 1, in view pixels.
-        previous : Tensor, optional
-            ``(B, 1, S, S)``, probability after the interaction before; None for the first.
-        second_reading : bool
-            With `previous`, read the prompts a second time without it, in the same batch, and
-            average the two answers, so that a wrong mask is not clung to.
-
-        Returns
-        -------
-        Decoded
-            Logits at full view size, features and score.
-        """
-        readings = [previous, None] if second_reading and previous is not None else [previous]
-        tokens = self.prompt_encoder(prompts, features.image)
-        allowed = prompts.kind != EMPTY
-        # A sample without any prompt keeps its first empty slot, which says just that.
-        first = torch.zeros_like(allowed)
-        first[:, 0] = True
-        allowed = allowed | (first & ~allowed.any(1, keepdim=True))
-        states = torch.cat([self._states(prompts, known) for known in readings])
-        fed = None
-        if previous is not None:
-            unknown = torch.zeros_like(previous)
-            fed = torch.cat([unknown if known is None else known for known in readings])
-        levels = Levels(*features.levels)
-        count, batch = len(readings), len(tokens)
-        if count > 1 and batch > 1:  # a single view is broadcast without a copy
-            levels = Levels._make(x.repeat(count, 1, 1, 1) for x in levels)
-        out = self.decoder(
-            levels,
-            tokens.repeat(count, 1, 1),
-            allowed.repeat(count, 1),
-            self.reference2(states, fed),
-            self.reference4(states, fed),
-        )
-        logits, pixels, prompt_features, score = (
-            x.unflatten(0, (count, batch)).mean(0)
-            for x in (out.logits, out.pixels, out.prompt_features, out.score)
-        )
-        logits = upsample(logits, features.image.shape[-2:])
-        return Decoded(logits, pixels, prompt_features, score.sigmoid())
-
-    def _states(self, prompts: PromptBatch, previous: Tensor | None) -> Tensor:
-        config = self.config
-        return reference_states(prompts, config.view_size, config.prompts.disk_radius, previous)
-
-    def encoder_modules(self) -> tuple[nn.Module, ...]:
-        """Return the parts that run once for each view."""
-        return self.encoder, self.pyramid
-
-    def forward(
-        self, view: Tensor, prompts: PromptBatch, previous: Tensor | None = None
-    ) -> Decoded:
-        """Encode and decode in one go."""
-        return self.decode(self.encode(view), prompts, previous)
+_PVPUFORMER_PROMPTS = PromptConfig(sigma=3.0, hidden=2048, slots=24, disk_radius=5.0, fusion="maps")
+_PVPUFORMER_DECODER = DecoderConfig(
+    kind="dma", depth=3, heads=8, mlp_channels=1024, pixel_channels=256
+)
 
 
-def build_model(model: str | ModelConfig) -> PVPUNet:
-    """Build a network with random weights.
+def _pvpuformer(name: str, encoder: EncoderConfig, neck_stride: int = 16) -> ModelConfig:
+    """PVPUFormer with one of the smaller backbones."""
+    decoder = DecoderConfig(
+        kind="dma",
+        depth=3,
+        heads=8,
+        mlp_channels=1024,
+        pixel_channels=256,
+        neck_stride=neck_stride,
+    )
+    return ModelConfig(name, 256, encoder, (64, 128, 256, 512), _PVPUFORMER_PROMPTS, decoder)
+
+
+def _interformer(name: str, encoder: EncoderConfig, refine: tuple[int, ...]) -> ModelConfig:
+    return ModelConfig(
+        name,
+        512,
+        encoder,
+        (32, 64, 128, 256),
+        PromptConfig(tokens=False, disk_radius=5.0),
+        DecoderConfig(kind="imsa", refine_blocks=refine),
+    )
+
+
+_ALL = (
+    ModelConfig(),
+    ModelConfig(
+        "pvpu-small",
+        160,
+        EncoderConfig(
+            stem=48, stage_channels=(96, 192), stage_depths=(3, 5), width=320, depth=8, heads=8
+        ),
+        (32, 96, 192, 192),
+        PromptConfig(sigma=2.5, hidden=384),
+        DecoderConfig(depth=3, heads=6, pixel_channels=96),
+    ),
+    ModelConfig(
+        "pvpuformer-vit-b16",
+        448,
+        EncoderConfig(
+            kind="vit",
+            width=768,
+            depth=12,
+            heads=12,
+            mlp_ratio=4.0,
+            window_size=14,
+            global_blocks=(5, 11),
+        ),
+        (128, 256, 512, 1024),
+        _PVPUFORMER_PROMPTS,
+        _PVPUFORMER_DECODER,
+    ),
+    _pvpuformer("pvpuformer-segformer-b0", EncoderConfig(kind="mit", name="mit_b0"), 8),
+    _pvpuformer("pvpuformer-hrnet18s", EncoderConfig(kind="timm", name="hrnet_w18_small_v2")),
+    _pvpuformer(
+        "pvpuformer-deeplabv3plus-r50", EncoderConfig(kind="deeplabv3plus", name="resnet50")
+    ),
+    _pvpuformer(
+        "pvpuformer-botnet50", EncoderConfig(kind="botnet", key_adaptation=1, full_position=True)
+    ),
+    _interformer(
+        "interformer-light",
+        EncoderConfig(kind="mae", width=768, depth=12, heads=12, mlp_ratio=4.0),
+        (0, 0, 0, 0),
+    ),
+    _interformer(
+        "interformer-tiny",
+        EncoderConfig(kind="mae", width=1024, depth=24, heads=16, mlp_ratio=4.0),
+        (1, 1, 4, 2),
+    ),
+)
+
+PRESETS: dict[str, ModelConfig] = {config.name: config for config in _ALL}
+
+
+def build_model(model: str | ModelConfig) -> PromptableNetwork:
+    """Build a network with random weights, but for an encoder that the config calls pretrained.
 
     Parameters
     ----------
@@ -162,13 +107,15 @@ def build_model(model: str | ModelConfig) -> PVPUNet:
 
     Returns
     -------
-    PVPUNet
-        In training mode, on the CPU.
+    PromptableNetwork
+        In training mode, on the CPU; its `config` is the one given.
 
     Raises
     ------
     KeyError
         If there is no preset of that name; the message lists those that exist.
+    ValueError, ImportError, ConnectionError
+        If the encoder is unknown, needs a package that is not there, or cannot be fetched.
 
     Examples
     --------
@@ -179,4 +126,134 @@ def build_model(model: str | ModelConfig) -> PVPUNet:
         if model not in PRESETS:
             raise KeyError(f"there is no preset {model!r}; presets are {sorted(PRESETS)}")
         model = PRESETS[model]
-    return PVPUNet(model)
+    builders = {"light": _build_light, "dma": _build_dma, "imsa": _build_imsa}
+    network = builders[model.decoder.kind](model)
+    network.config = model
+    return network
+
+
+def _build_light(config: ModelConfig) -> PromptableNetwork:
+    if config.encoder.kind == "conv-stem-vit":
+        network = PVPUNet(config)
+    else:
+        network = PVPUNet(config, LevelsOf(_backbone(config, (2, 4, 8, 16))))
+    if config.encoder.frozen:
+        network.encoder.requires_grad_(False)
+    return network
+
+
+def _build_dma(config: ModelConfig) -> PromptableNetwork:
+    from napari_pvpu.networks.pvpuformer import PVPUFormer
+    from napari_pvpu.networks.pvpuformer_config import PVPUFormerConfig
+
+    encoder, prompts, decoder = config.encoder, config.prompts, config.decoder
+    if encoder.kind in ("conv-stem-vit", "mae"):
+        raise ValueError(
+            f"encoder.kind {encoder.kind!r} does not go with decoder.kind 'dma'; use 'vit', "
+            "'timm', 'mit', 'deeplabv3plus' or 'botnet'"
+        )
+    names = {"vit": "vit", "deeplabv3plus": f"deeplabv3plus-{encoder.name}"}
+    settings = PVPUFormerConfig(
+        name=config.name,
+        view_size=config.view_size,
+        backbone=names.get(encoder.kind, encoder.name),
+        pretrained=encoder.pretrained,
+        frozen=encoder.frozen,
+        vit_width=encoder.width,
+        vit_depth=encoder.depth,
+        vit_heads=encoder.heads,
+        patch_size=encoder.patch_size,
+        window_size=encoder.window_size,
+        global_blocks=encoder.global_blocks,
+        neck_width=decoder.neck_width,
+        neck_stride=decoder.neck_stride,
+        pyramid=_four(config.pyramid),
+        merging_depth=decoder.depth,
+        merging_heads=decoder.heads,
+        merging_mlp=decoder.mlp_channels,
+        pixel_dim=decoder.pixel_channels,
+        dropout=decoder.dropout,
+        slots=prompts.slots,
+        slot_hidden=prompts.hidden,
+        mask_empty_slots=prompts.mask_empty_slots,
+        rows_first=prompts.rows_first,
+        ppue_sigma=prompts.sigma,
+        ppue_gamma=prompts.gamma,
+        ppue_tau=prompts.tau,
+        fusion=prompts.fusion,
+        disk_radius=prompts.disk_radius,
+        line_width=prompts.line_width,
+        probabilistic=decoder.classifier == "probabilistic",
+        key_adaptation=decoder.key_adaptation,
+        key_prior=decoder.key_prior,
+        adapted_keys=decoder.adapted_keys,
+    )
+    stride = decoder.neck_stride
+    strides = (stride // 4, stride // 2, stride, 2 * stride)
+    return PVPUFormer(settings, _backbone(config, strides) if encoder.kind == "botnet" else None)
+
+
+def _build_imsa(config: ModelConfig) -> PromptableNetwork:
+    from napari_pvpu.networks.interformer import InterFormer
+    from napari_pvpu.networks.interformer_config import InterFormerConfig
+
+    encoder, decoder = config.encoder, config.decoder
+    if decoder.classifier != "conv":
+        raise ValueError("decoder.classifier 'probabilistic' does not go with decoder.kind 'imsa'")
+    settings = InterFormerConfig(
+        name=config.name,
+        view_size=config.view_size,
+        vit_width=encoder.width,
+        vit_depth=encoder.depth,
+        vit_heads=encoder.heads,
+        vit_mlp_ratio=encoder.mlp_ratio,
+        channels=_four(config.pyramid),
+        coarse=_four(decoder.coarse_blocks),
+        refine=_four(decoder.refine_blocks),
+        head_channels=decoder.pixel_channels,
+        dropout=decoder.dropout,
+        click_radius=config.prompts.disk_radius,
+        zoom_from=decoder.refine_from,
+    )
+    backbone = None if encoder.kind == "mae" else _backbone(config, (4, 8, 16, 32))
+    network = InterFormer(settings, backbone)
+    if encoder.frozen:
+        network.encoder.requires_grad_(False)
+    return network
+
+
+def _backbone(config: ModelConfig, strides: tuple[int, ...]) -> FeatureBackbone:
+    """Build an encoder that gives feature maps, for networks that take any."""
+    from napari_pvpu.networks.botnet import BoTNet50
+    from napari_pvpu.networks.feature_pyramid_backbones import TimmBackbone
+    from napari_pvpu.networks.segmentation_backbones import MixTransformer
+
+    encoder = config.encoder
+    if encoder.kind == "timm":
+        return TimmBackbone(
+            encoder.name,
+            encoder.pretrained,
+            encoder.frozen,
+            strides,
+            image_size=config.view_size,
+        )
+    if encoder.kind == "mit":
+        return MixTransformer(encoder.name, encoder.pretrained, frozen=encoder.frozen)
+    if encoder.kind == "botnet":
+        return BoTNet50(
+            encoder.key_adaptation,
+            encoder.full_position,
+            pretrained=encoder.pretrained,
+            frozen=encoder.frozen,
+        )
+    raise ValueError(
+        f"encoder.kind {encoder.kind!r} does not go with decoder.kind {config.decoder.kind!r}; "
+        "use 'timm', 'mit' or 'botnet', or the kind of a preset with that decoder"
+    )
+
+
+def _four(values: tuple[int, ...]) -> tuple[int, int, int, int]:
+    if len(values) != 4:
+        raise ValueError(f"there are four levels; give four values, not {values}")
+    one, two, three, four = values
+    return one, two, three, four

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_pvpu.networks.blocks import upsample
+from napari_pvpu.networks.probabilistic_head import ProbabilisticHead
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,15 +41,33 @@ class MultiScaleHead(nn.Module):
         self.convs = nn.ModuleList(nn.Conv2d(i, channels, 1) for i in inputs)
         self.fusion = nn.Conv2d(channels * len(self.convs), channels, 1)
         self.dropout = nn.Dropout2d(dropout)
-        self.classify = nn.Conv2d(channels, 1, 1)
+        self.classify: nn.Conv2d | ProbabilisticHead = nn.Conv2d(channels, 1, 1)
 
-    def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    def make_probabilistic(self, max_side: int) -> None:
+        """Replace the classifier by probabilistic self-attention (arXiv 2106.15338).
+
+        Parameters
+        ----------
+        max_side : int
+            Longest side of the finest map with position vectors for all its offsets.
+        """
+        assert isinstance(self.classify, nn.Conv2d)
+        self.classify = ProbabilisticHead.from_classifier(self.classify, max_side=max_side)
+
+    @property
+    def probabilistic(self) -> bool:
+        """Whether the classifier takes values that prompts fix."""
+        return isinstance(self.classify, ProbabilisticHead)
+
+    def forward(self, maps: Sequence[Tensor], fixed: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Answer with logits and pixel features.
 
         Parameters
         ----------
         maps : sequence of Tensor
             ``(B, C_i, H_i, W_i)``, finest first.
+        fixed : Tensor, optional
+            ``(B, H_0, W_0)``, what prompts fix, for a probabilistic classifier.
 
         Returns
         -------
@@ -61,7 +80,10 @@ class MultiScaleHead(nn.Module):
         each = [F.relu(conv(x)) for conv, x in zip(self.convs, maps, strict=True)]
         each = [x if x.shape[-2:] == size else upsample(x, size) for x in each]
         pixels = F.relu(self.fusion(torch.cat(each, dim=1)))
-        return self.classify(self.dropout(pixels)).float(), pixels
+        dropped = self.dropout(pixels)
+        if isinstance(self.classify, ProbabilisticHead):
+            return self.classify(dropped, fixed), pixels
+        return self.classify(dropped).float(), pixels
 
 
 class ScoreHead(nn.Module):

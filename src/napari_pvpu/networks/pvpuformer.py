@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from napari_pvpu.networks.blocks import to_grid, to_tokens
 from napari_pvpu.networks.dual_cross_merging import DualCrossMerging, grid_position_encoding
 from napari_pvpu.networks.early_fusion import PyramidTrunk, ViTTrunk
 from napari_pvpu.networks.feature_pyramid_backbones import TimmBackbone
+from napari_pvpu.networks.fixed_values import fixed_tokens
 from napari_pvpu.networks.interface import Decoded, Features, PromptableNetwork
 from napari_pvpu.networks.mae_backbone import SimpleFeaturePyramid
 from napari_pvpu.networks.multi_scale_head import MultiScaleHead, ScoreHead
@@ -99,7 +100,9 @@ class PVPUFormer(PromptableNetwork):
 
     def __init__(self, config: PVPUFormerConfig, backbone: FeatureBackbone | None = None) -> None:
         super().__init__()
-        self.config = config
+        self.settings = config
+        # Whoever builds this from a larger description may keep that here in its stead.
+        self.config: Any = config
         maps = FUSION_MAPS[config.fusion]
         self.trunk: ViTTrunk | PyramidTrunk
         if backbone is None and config.backbone == "vit":
@@ -136,6 +139,8 @@ class PVPUFormer(PromptableNetwork):
             nn.Conv2d(channels, config.pyramid[place], 1) for place, channels in self.trunk.fine
         )
         self.head = MultiScaleHead(config.pyramid, config.pixel_dim, config.dropout)
+        if config.probabilistic:
+            self.head.make_probabilistic(4 * self._grid)
         self.prompt_head = nn.Sequential(
             nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, config.pixel_dim)
         )
@@ -164,7 +169,7 @@ class PVPUFormer(PromptableNetwork):
         inside = ~view.isnan().any(1, keepdim=True)
         image = torch.where(inside, (view - self.mean) / self.deviation, 0.0)
         levels = self.trunk.keep(pad_to_multiple(image, 2 * self.trunk.stride))
-        if self.config.fusion == "none":
+        if self.settings.fusion == "none":
             levels = self._with_finest(levels)
         return Features(levels, image, inside.to(image.dtype))
 
@@ -214,7 +219,7 @@ class PVPUFormer(PromptableNetwork):
         """
         image = features.image
         levels = features.levels
-        if self.config.fusion != "none":
+        if self.settings.fusion != "none":
             maps = self._maps(prompts, image, previous)
             padded = (pad_to_multiple(each, 2 * self.trunk.stride) for each in (image, maps))
             levels = self._with_finest(self.trunk.finish(levels, *padded))
@@ -225,26 +230,36 @@ class PVPUFormer(PromptableNetwork):
         allowed = self._allowed(slots.filled)
         *fine, x = levels
         filtered, tokens = self.merging(to_tokens(x), slots.tokens, self._position(x), allowed)
-        logits, pixels = self.head(self._pyramid(fine, [to_grid(f, x) for f in filtered]))
+        pyramid = self._pyramid(fine, [to_grid(f, x) for f in filtered])
+        logits, pixels = self.head(pyramid, self._fixed(prompts, pyramid[0]))
         prompt_features = self.prompt_head(tokens)
         score = self.score_head(logits, pixels, prompt_features, allowed)
         logits = self._enlarged(logits, x, image)
         return Decoded(logits, pixels, at_slots(prompt_features, slots.slot_of), score.sigmoid())
 
+    def _fixed(self, prompts: PromptBatch, finest: Tensor) -> Tensor | None:
+        """What prompts fix in the finest map, for a probabilistic classifier."""
+        if not self.head.probabilistic:
+            return None
+        cell, (height, width) = self.trunk.stride // 4, finest.shape[-2:]
+        whole = max(height, width)
+        fixed = fixed_tokens(prompts, whole * cell, (whole, whole), self.settings.disk_radius)
+        return fixed[:, :height, :width]
+
     def _maps(self, prompts: PromptBatch, image: Tensor, previous: Tensor | None) -> Tensor:
         """What the encoder sees of the interaction: mask before, positive map, negative map."""
         height, width = image.shape[-2:]
         mask = torch.zeros_like(image[:, :1]) if previous is None else previous.to(image.dtype)
-        if self.config.fusion == "mask":
+        if self.settings.fusion == "mask":
             return mask
         drawn = prompt_maps(
-            prompts, max(height, width), self.config.disk_radius, self.config.line_width
+            prompts, max(height, width), self.settings.disk_radius, self.settings.line_width
         )
         return torch.cat([mask, drawn[..., :height, :width].to(image.dtype)], dim=1)
 
     def _allowed(self, filled: Tensor) -> Tensor:
         """Which slots take part; a sample without any prompt keeps an empty one."""
-        if not self.config.mask_empty_slots:
+        if not self.settings.mask_empty_slots:
             return torch.ones_like(filled)
         first = torch.zeros_like(filled)
         first[:, 0] = True
@@ -253,7 +268,7 @@ class PVPUFormer(PromptableNetwork):
     @property
     def _grid(self) -> int:
         """Side of the grid of image tokens in a view of the expected size; always even."""
-        return 2 * -(-self.config.view_size // (2 * self.trunk.stride))
+        return 2 * -(-self.settings.view_size // (2 * self.trunk.stride))
 
     def _position(self, like: Tensor) -> Tensor:
         if tuple(like.shape[-2:]) == (self._grid, self._grid):
@@ -278,7 +293,7 @@ class PVPUFormer(PromptableNetwork):
     def encoder_modules(self) -> tuple[nn.Module, ...]:
         """Return the parts that run once for each view; with early fusion hardly any do."""
         once = self.trunk.modules_run_once()
-        if self.config.fusion != "none":
+        if self.settings.fusion != "none":
             return once
         return *once, self.pyramid.levels[0], self.fine
 

@@ -55,6 +55,8 @@ class PVPUFormerConfig:
         the paper's figure: the mask alone; ``"none"``: the encoder runs once for each view.
     disk_radius, line_width : float, int
         Of clicks, and of scribbles and box outlines, in the maps, in pixels.
+    probabilistic : bool
+        Whether the last classifier is probabilistic self-attention; not as published.
     key_adaptation, key_prior, adapted_keys
         As for `DualCrossMerging`; off as published.
     """
@@ -88,6 +90,7 @@ class PVPUFormerConfig:
     fusion: Fusion = "maps"
     disk_radius: float = 5.0
     line_width: int = 3
+    probabilistic: bool = False
     key_adaptation: int = 0
     key_prior: float = 0.001
     adapted_keys: Literal["pixels", "prompts", "both"] = "pixels"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -12,7 +12,10 @@ from safetensors.torch import save_file
 
 from napari_pvpu.errors import ModelNotFoundError, WeightsError
 from napari_pvpu.networks.config import ModelConfig
-from napari_pvpu.networks.models import PRESETS, PVPUNet, build_model
+from napari_pvpu.networks.models import PRESETS, build_model
+
+if TYPE_CHECKING:
+    from napari_pvpu.networks.interface import PromptableNetwork
 
 BUNDLED = Path(__file__).parent.parent / "weights"
 _FORMAT = "napari-pvpu 1"
@@ -24,7 +27,7 @@ def bundled_path(name: str) -> Path:
 
 
 def save_weights(
-    model: PVPUNet,
+    model: PromptableNetwork,
     path: str | Path,
     metadata: dict[str, str] | None = None,
     dtype: torch.dtype = torch.float16,
@@ -33,7 +36,7 @@ def save_weights(
 
     Parameters
     ----------
-    model : PVPUNet
+    model : PromptableNetwork
         The network.
     path : str or Path
         File to write.
@@ -115,7 +118,7 @@ def _nested(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def load_model(name_or_path: str | Path, device: str | torch.device = "cpu") -> PVPUNet:
+def load_model(name_or_path: str | Path, device: str | torch.device = "cpu") -> PromptableNetwork:
     """Load a network that is ready to run.
 
     Parameters
@@ -127,7 +130,7 @@ def load_model(name_or_path: str | Path, device: str | torch.device = "cpu") -> 
 
     Returns
     -------
-    PVPUNet
+    PromptableNetwork
         float32, in evaluation mode, without gradients.
 
     Raises

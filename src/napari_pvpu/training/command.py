@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_pvpu.networks.models import PRESETS, PVPUNet
+from napari_pvpu.networks.models import PRESETS
 from napari_pvpu.networks.weights import save_weights
 from napari_pvpu.training.annotations import load_sources
 from napari_pvpu.training.datasets import Atlas
@@ -21,6 +21,8 @@ from napari_pvpu.training.trainer import Trainer, TrainingConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from napari_pvpu.networks.interface import PromptableNetwork
 
 Pair = tuple[NDArray[np.generic], NDArray[np.generic], str]
 
@@ -100,7 +102,7 @@ def train(
     device: str = "cpu",
     workers: int = 2,
     config: TrainingConfig | None = None,
-) -> PVPUNet:
+) -> PromptableNetwork:
     """Train a preset and write its averaged weights.
 
     A checkpoint in `out` is continued.
@@ -130,7 +132,7 @@ def train(
 
     Returns
     -------
-    PVPUNet
+    PromptableNetwork
         The averaged network.
     """
     out = Path(out)

@@ -114,7 +114,7 @@ def layer_of(name: str, depth: int) -> int:
     ...     "encoder.blocks.11.attn.qkv.weight", "decoder.head.weight")]
     [0, 1, 12, 13]
     """
-    if not name.startswith("encoder."):
+    if not name.startswith(("encoder.", "trunk.")):
         return depth + 1
     block = re.search(r"\.blocks\.(\d+)\.", name)
     if block:
@@ -138,7 +138,7 @@ def parameter_groups(network: nn.Module, config: OptimizerConfig) -> list[dict[s
         Groups for an optimiser, each with ``"scale"``, the factor on the learning rate.
     """
     named = [(n, p) for n, p in network.named_parameters() if p.requires_grad]
-    blocks = [re.search(r"^encoder\..*?blocks\.(\d+)\.", name) for name, _ in named]
+    blocks = [re.search(r"^(?:encoder|trunk)\..*?blocks\.(\d+)\.", name) for name, _ in named]
     depth = max((int(b.group(1)) + 1 for b in blocks if b), default=0)
     groups: dict[tuple[int, bool], list[nn.Parameter]] = {}
     for name, parameter in named:

@@ -183,8 +183,6 @@ class Trainer:
                 f"{self.world} processes; each has to divide the one before"
             )
         self.net: PromptableNetwork = build_model(model).to(self.device)
-        if model.encoder.frozen:
-            self.net.encoder.requires_grad_(False)
         self.average = deepcopy(self.net).requires_grad_(False).eval()
         share = self.shards // self.world
         self._first_shard = self.rank * share
