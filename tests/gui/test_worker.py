@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 import threading
+import time
 
 import pytest
+from qtpy.QtCore import QTimer
 
-from napari_pvpu.napari_side.worker import Worker
+from napari_pvpu.napari_side.worker import REMEMBERED, Worker
 
 pytestmark = pytest.mark.gui
 
@@ -111,3 +113,62 @@ def test_forgotten_worker_takes_its_thread_with_it(qapp, qtbot) -> None:
     gc.collect()
     thread.join(10)
     assert not thread.is_alive()
+
+
+def slow(seconds: float):
+    def work() -> str:
+        time.sleep(seconds)
+        return "done"
+
+    return work
+
+
+def test_a_quick_result_is_there_before_anything_else_happens(worker, qtbot) -> None:
+    told: list[str] = []
+    worker.submit("a", slow(0.05), told.append, fail, patience=20)
+    assert told == []  # whoever submits comes to an end first
+    QTimer.singleShot(0, lambda: told.append("drawn"))
+    qtbot.waitUntil(lambda: len(told) == 2)
+    assert told == ["done", "drawn"]
+    assert not worker.busy
+
+
+def test_a_slow_one_is_not_waited_for_long(worker, qtbot) -> None:
+    told: list[str] = []
+    gate = threading.Event()
+    worker.submit("a", lambda: gate.wait(20), lambda _: told.append("done"), fail, patience=0.01)
+    QTimer.singleShot(0, lambda: told.append("drawn"))
+    qtbot.waitUntil(lambda: told == ["drawn"])
+    assert worker.busy
+    gate.set()
+    qtbot.waitUntil(lambda: told == ["drawn", "done"])
+
+
+def test_patience_is_lost_when_it_was_in_vain_every_time(worker, qtbot) -> None:
+    told: list[str] = []
+    for _ in range(REMEMBERED):
+        worker.submit("a", slow(0.02), told.append, fail)
+        qtbot.waitUntil(lambda: not worker.busy)
+    told.clear()
+    start = time.monotonic()
+    worker.submit("a", slow(0.2), told.append, fail, patience=0.01)
+    QTimer.singleShot(0, lambda: told.append("drawn"))
+    qtbot.waitUntil(lambda: not worker.busy)
+    assert told == ["drawn", "done"]
+    assert time.monotonic() - start >= 0.2
+
+
+def test_an_error_is_told_while_waiting_too(worker, qtbot) -> None:
+    told: list[object] = []
+    worker.submit("a", lambda: 1 / 0, fail, told.append, patience=20)
+    qtbot.waitUntil(lambda: bool(told))
+    assert isinstance(told[0], ZeroDivisionError)
+
+
+def test_stop_ends_the_waiting_too(worker, qtbot) -> None:
+    told: list[str] = []
+    worker.submit("a", slow(0.01), told.append, fail, patience=20)
+    worker.stop()
+    qtbot.wait(50)
+    assert told == []
+    assert not worker.busy

@@ -8,11 +8,14 @@ never runs.
 from __future__ import annotations
 
 import threading
+import time
 import weakref
+from collections import deque
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, Qt, Signal
+from qtpy.QtCore import QObject, Qt, QTimer, Signal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +25,9 @@ __all__ = ["Worker"]
 JOIN_SECONDS = 60.0
 """Longest wait for the thread at the end. A job cannot be stopped half-way; the longest is the
 first import of torch, a few seconds."""
+
+REMEMBERED = 5
+"""Jobs back that tell whether it is worth waiting for one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,8 +40,18 @@ class Job:
     failed: Callable[[Exception], None]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What came of a job."""
+
+    job: Job
+    result: Any
+    error: Exception | None
+    seconds: float
+
+
 class Mailbox:
-    """Jobs on their way to one thread: in order of arrival, one per key.
+    """Jobs on their way to one thread, in order of arrival, one per key; and what came of them.
 
     The thread holds the mailbox only, never the `Worker`, so that a forgotten worker can be
     collected and takes its thread with it.
@@ -45,6 +61,7 @@ class Mailbox:
         self._jobs: dict[str, Job] = {}
         self._changed = threading.Condition()
         self._stopped = False
+        self.outcomes: SimpleQueue[Outcome] = SimpleQueue()
 
     def put(self, job: Job) -> Job | None:
         """Add a job at the end; return the waiting one of the same key that it replaces."""
@@ -78,13 +95,15 @@ class Worker(QObject):
     """
 
     busy_changed = Signal(bool)
-    _finished = Signal(object, object, object, object)
+    _finished = Signal()
 
     def __init__(self) -> None:
         super().__init__()
         self._mailbox: Mailbox | None = None
         self._thread: threading.Thread | None = None
         self._waiting = 0
+        self._patience = 0.0
+        self._recent: deque[float] = deque(maxlen=REMEMBERED)
         # Explicitly queued: results have to come in on the GUI thread, one after the other.
         self._finished.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
 
@@ -104,6 +123,8 @@ class Worker(QObject):
         work: Callable[[], Any],
         done: Callable[[Any], None],
         failed: Callable[[Exception], None],
+        *,
+        patience: float = 0.0,
     ) -> None:
         """Have `work` called in the thread, then `done(result)` or `failed(error)` here.
 
@@ -115,12 +136,20 @@ class Worker(QObject):
             Must touch neither Qt nor napari.
         done, failed : callable
             Called on the GUI thread, unless `stop` came in between.
+        patience : float
+            Seconds that the GUI thread may stand still for the result before it draws again. A
+            drawing takes longer than a quick job, and the job takes several times as long beside
+            it, because both need Python's lock. In vain five times, it stops waiting.
         """
         if self._mailbox is None:
             self._start()
         assert self._mailbox is not None
         if self._mailbox.put(Job(key, work, done, failed)) is None:
             self._count(+1)
+        if patience and not self._patience:
+            # Not at once: the caller, and what calls it, want to finish first.
+            QTimer.singleShot(0, self._wait_a_moment)
+        self._patience = max(self._patience, patience)
 
     def stop(self) -> None:
         """Drop everything, wait for the job at hand and join the thread."""
@@ -141,14 +170,36 @@ class Worker(QObject):
         weakref.finalize(self, mailbox.stop)
         self._thread.start()
 
-    def _deliver(self, mailbox: Mailbox, job: Job, result: Any, error: Exception | None) -> None:
-        if mailbox is not self._mailbox:
-            return  # from a thread that has been stopped meanwhile
+    def _wait_a_moment(self) -> None:
+        """Stand still until nothing is under way or patience is at its end."""
+        patience, self._patience = self._patience, 0.0
+        if len(self._recent) == REMEMBERED and min(self._recent) > patience:
+            return
+        end = time.monotonic() + patience
+        while self._mailbox is not None and self.busy:
+            try:
+                outcome = self._mailbox.outcomes.get(timeout=max(end - time.monotonic(), 0))
+            except Empty:
+                return
+            self._tell(outcome)
+
+    def _deliver(self) -> None:
+        """Tell what has come in; nothing, if it was told before or the thread was stopped."""
+        mailbox = self._mailbox
+        while mailbox is not None and mailbox is self._mailbox:
+            try:
+                outcome = mailbox.outcomes.get_nowait()
+            except Empty:
+                return
+            self._tell(outcome)
+
+    def _tell(self, outcome: Outcome) -> None:
+        self._recent.append(outcome.seconds)
         self._count(-1)
-        if error is None:
-            job.done(result)
+        if outcome.error is None:
+            outcome.job.done(outcome.result)
         else:
-            job.failed(error)
+            outcome.job.failed(outcome.error)
 
     def _count(self, change: int) -> None:
         was_busy = self.busy
@@ -160,16 +211,17 @@ class Worker(QObject):
 def _serve(mailbox: Mailbox, owner: weakref.ref[Worker]) -> None:
     """Body of the thread."""
     while (job := mailbox.take()) is not None:
-        result, error = None, None
+        result, error, start = None, None, time.monotonic()
         try:
             result = job.work()
         except Exception as raised:  # whatever it is, it is told on the GUI thread
             error = raised
+        mailbox.outcomes.put(Outcome(job, result, error, time.monotonic() - start))
         worker = owner()
         if worker is None:
             return
         try:
-            worker._finished.emit(mailbox, job, result, error)
+            worker._finished.emit()
         except RuntimeError:  # Qt has deleted the object: the program is ending
             return
         del worker, job, result, error

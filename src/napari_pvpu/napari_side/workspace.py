@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 __all__ = ["Workspace"]
 
 LOGGER = logging.getLogger(__name__)
+PATIENCE = 0.04
+"""Seconds for which napari may stand still for an answer, so that a prompt and its mask are drawn
+in one go."""
+
 TRANSFORM_EVENTS = ("scale", "translate", "rotate", "shear", "affine", "units")
 
 
@@ -238,6 +242,7 @@ class Workspace(QObject):
                 partial(self.session.compute, request),
                 partial(self._on_answer, self._ticket),
                 partial(self._on_no_answer, self._ticket),
+                patience=PATIENCE,
             )
         self._asked.append(prompts)
         self.changed.emit()
