@@ -15,7 +15,14 @@ from napari.utils.interactions import (
 )
 
 from napari_pvpu.napari_side.prompt_layers import PromptLayers
-from napari_pvpu.napari_side.prompt_rows import COLORS, SYMBOLS
+from napari_pvpu.napari_side.prompt_rows import (
+    COLORS,
+    POSITIVE,
+    SYMBOLS,
+    dress,
+    rows_of,
+    set_defaults,
+)
 from napari_pvpu.prompts import Box, Click, PriorMask, Scribble
 
 pytestmark = pytest.mark.gui
@@ -357,3 +364,19 @@ def test_markers_keep_their_size_on_the_screen(drawing) -> None:
     np.testing.assert_allclose(drawing.clicks.size, 2 * small[0])
     np.testing.assert_allclose(drawing.strokes.edge_width, 2 * small[1])
     assert drawing.told == []
+
+
+def test_what_looks_right_already_is_not_set_again() -> None:
+    drawing = Drawing()
+    drawing.prompts.write(PROMPTS)
+    seen: list[str] = []
+    for layer in drawing.prompts.layers:
+        rows = rows_of(layer)
+        for name in ("features", "feature_defaults", "set_data", "current_face_color"):
+            getattr(layer.events, name).connect(lambda event, name=name: seen.append(name))
+        dress(layer, [polarity for polarity, _ in rows], [order for _, order in rows])
+        set_defaults(layer, POSITIVE)
+    assert seen == []
+    dress(drawing.clicks, ["negative"] * 2, [0, 2])
+    assert "features" in seen
+    assert np.ptp(drawing.clicks.face_color, axis=0).max() == 0

@@ -126,3 +126,13 @@ def test_labels_are_written_before_the_layer_has_been_drawn(results, monkeypatch
     monkeypatch.setattr(type(shown.layer), "loaded", False)
     shown.update(labels, {1: (2, 3, 5, 8)})
     np.testing.assert_array_equal(shown.layer.data, labels)
+
+
+@pytest.mark.parametrize("row", [7, 3], ids=["same-place", "moved"])
+def test_preview_is_drawn_once_per_mask_and_in_its_place(row) -> None:
+    preview = Preview(image())
+    preview.show(MASK, 7, 11)
+    drawn = []
+    preview.layer.events.set_data.connect(lambda: drawn.append(tuple(preview.layer.translate)))
+    preview.show(MASK[:, :3], row, 11)
+    assert drawn == [(row, 11)]

@@ -38,6 +38,8 @@ POSITIVE, NEGATIVE = "positive", "negative"
 COLORS = {POSITIVE: "#2d8cff", NEGATIVE: "#ff8c1a"}
 """Blue and orange: told apart with every kind of colour vision, and on grey."""
 
+TRANSPARENT = "#00000000"
+
 SYMBOLS = {POSITIVE: "disc", NEGATIVE: "x"}
 
 MARKER_PIXELS, LINE_PIXELS = 15, 3
@@ -118,17 +120,28 @@ def write_rows(layer: PromptLayer, prompts: Sequence[Click | Scribble | Box], im
 
 
 def dress(layer: PromptLayer, polarity: Sequence[str], orders: Sequence[int]) -> None:
-    """Set the features of all rows, and the colours and symbols that go with them."""
-    layer.features = {"polarity": np.array(polarity, object), "order": np.array(orders, int)}
+    """Set the features of all rows, and the colours and symbols that go with them.
+
+    What is there already is not set again: napari refreshes the layer, and much around it, each
+    time.
+    """
+    table = layer.features
+    if len(table) != len(orders) or rows_of(layer) != list(zip(polarity, orders, strict=True)):
+        layer.features = {"polarity": np.array(polarity, object), "order": np.array(orders, int)}
     if not len(polarity):
         return
     colors = [COLORS[value] for value in polarity]
     if isinstance(layer, Points):
-        layer.face_color = colors
-        layer.symbol = [SYMBOLS[value] for value in polarity]
+        if not _colored(layer.face_color, colors):
+            layer.face_color = colors
+        symbols = [SYMBOLS[value] for value in polarity]
+        if [str(symbol) for symbol in layer.symbol] != symbols:
+            layer.symbol = symbols
     else:
-        layer.edge_color = colors
-        layer.face_color = ["transparent"] * len(colors)
+        if not _colored(layer.edge_color, colors):
+            layer.edge_color = colors
+        if np.any(np.asarray(layer.face_color)[:, 3]):
+            layer.face_color = [TRANSPARENT] * len(colors)
 
 
 def set_sizes(layer: PromptLayer, pixel: float) -> None:
@@ -149,16 +162,28 @@ def set_sizes(layer: PromptLayer, pixel: float) -> None:
 
 def set_defaults(layer: PromptLayer, polarity: str) -> None:
     """Make the next row one of this polarity; rows that exist stay as they are."""
+    defaults = layer.feature_defaults
+    wanted = {"polarity": polarity, "order": UNORDERED}
     with layer.block_update_properties():
-        layer.feature_defaults = {
-            "polarity": np.array([polarity], object), "order": np.array([UNORDERED])
-        }  # fmt: skip
+        if any(defaults[name].iloc[0] != value for name, value in wanted.items()):
+            layer.feature_defaults = {
+                "polarity": np.array([polarity], object), "order": np.array([UNORDERED])
+            }  # fmt: skip
+        color = f"{COLORS[polarity]}ff"  # with alpha, as napari writes it
         if isinstance(layer, Points):
-            layer.current_face_color = COLORS[polarity]
-            layer.current_symbol = SYMBOLS[polarity]
+            looks = {"face_color": color, "symbol": SYMBOLS[polarity]}
         else:
-            layer.current_face_color = "transparent"
-            layer.current_edge_color = COLORS[polarity]
+            looks = {"face_color": TRANSPARENT, "edge_color": color}
+        for name, value in looks.items():
+            if str(getattr(layer, f"current_{name}")) != value:
+                setattr(layer, f"current_{name}", value)
+
+
+def _colored(rgba: Any, colors: Sequence[str]) -> bool:
+    """Tell whether rows (n, 4) have these colours, ``#rrggbb``."""
+    wanted = [[*bytes.fromhex(color[1:]), 255] for color in colors]
+    rgba = np.asarray(rgba)
+    return len(rgba) == len(wanted) and np.allclose(rgba, np.divide(wanted, 255), atol=1e-3)
 
 
 def _shape_of(prompt: Any, image: Layer, layer: Layer) -> tuple[Any, str]:

@@ -7,6 +7,7 @@ size, changed pixels only, each change one step of that layer's own history.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,8 +58,12 @@ class Preview:
         else:
             labels = np.zeros((1, 1), np.uint8)
         self._offset = (row, col)
-        self.layer.data = labels
-        self.match()
+        # Data and place together: napari would draw in between, and do all twice. Its way to
+        # wait is not public yet; without it nothing else changes.
+        with getattr(self.layer, "_block_refresh", nullcontext)():
+            self.layer.data = labels
+            self.match()
+        self.layer.refresh()
 
     def clear(self) -> None:
         """Show nothing."""
