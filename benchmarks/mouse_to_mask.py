@@ -1,8 +1,10 @@
 """Time from a mouse event to the repainted mask, in a real napari window.
 
 Needs a screen; a virtual one will do (then a CPU draws the pictures, too). The mouse button is
-pressed and released on the canvas with Qt's own test tool; the clock stops when the canvas has
-been drawn after the preview got its new mask.
+pressed and released on the canvas with Qt's own test tool; the clock stops when the window that
+shows the preview's new mask has been handed to the screen, and notes when the canvas had been
+drawn. In between Qt's event loop runs as it does for a
+user: a loop in Python around it would take Python's lock away from the worker's thread.
 """
 
 from __future__ import annotations
@@ -14,9 +16,8 @@ from typing import TYPE_CHECKING
 import napari
 import numpy as np
 from measured import machine, save, summary
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import QEventLoop, QPoint, Qt, QTimer
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication
 
 from napari_pvpu import attach, samples
 
@@ -30,30 +31,36 @@ CLICKS = 5
 
 
 class Stopwatch:
-    """Notes when a mask came to its layer and when the canvas was drawn next."""
+    """Notes when a mask came to its layer, was drawn, and was on the screen."""
 
     def __init__(self, viewer: Viewer, controller: Controller) -> None:
         self._viewer = viewer
         self._canvas = viewer.window._qt_viewer.canvas
-        self._mask_at = self._drawn_at = 0.0
+        self._mask_at = self._drawn_at = self._shown_at = 0.0
+        self._loop = QEventLoop()
         assert controller.workspace is not None
         controller.workspace.preview.layer.events.set_data.connect(self._on_mask)
         self._canvas._scene_canvas.events.draw.connect(self._on_draw, position="last")
+        self._canvas.native.frameSwapped.connect(self._on_shown)
 
-    def click(self, row: float, col: float, *, negative: bool = False) -> float:
-        """Click on a data pixel; return the milliseconds until its mask was on the screen."""
+    def click(self, row: float, col: float, *, negative: bool = False) -> tuple[float, float]:
+        """Click on a data pixel; return milliseconds until its mask was on the screen and drawn."""
         keys = Qt.KeyboardModifier.ShiftModifier if negative else Qt.KeyboardModifier.NoModifier
         place = self._place(row, col)
         QTest.mouseMove(self._canvas.native, place)
         QTest.qWait(50)
-        self._mask_at = self._drawn_at = 0.0
+        self._mask_at = self._drawn_at = self._shown_at = 0.0
         start = time.perf_counter()
         QTest.mouseClick(self._canvas.native, Qt.MouseButton.LeftButton, keys, place)
-        while not (self._mask_at and self._drawn_at):
-            QApplication.processEvents()
-            if time.perf_counter() - start > LIMIT:
-                raise SystemExit(f"no mask within {LIMIT:.0f} s of a click at {row, col}")
-        return 1e3 * (self._drawn_at - start)
+        if not self._shown_at:
+            limit = QTimer()
+            limit.setSingleShot(True)
+            limit.timeout.connect(self._loop.quit)
+            limit.start(round(1e3 * LIMIT))
+            self._loop.exec()
+        if not self._shown_at:
+            raise SystemExit(f"no mask within {LIMIT:.0f} s of a click at {row, col}")
+        return 1e3 * (self._shown_at - start), 1e3 * (self._drawn_at - start)
 
     def _place(self, row: float, col: float) -> QPoint:
         """Canvas pixel of a data pixel: napari centres the camera and scales by its zoom."""
@@ -69,6 +76,11 @@ class Stopwatch:
         if self._mask_at and not self._drawn_at:
             self._drawn_at = time.perf_counter()
 
+    def _on_shown(self) -> None:
+        if self._drawn_at and not self._shown_at:
+            self._shown_at = time.perf_counter()
+            self._loop.quit()
+
 
 def main() -> None:
     """Measure, then write docs/performance/mouse_to_mask.json and docs/performance.md."""
@@ -83,8 +95,14 @@ def main() -> None:
         state = "EM on" if switch else "EM off"
         for what, values, target in (("view known", known, 100), ("new view too", fresh, None)):
             if values:
-                timing = summary(values)
-                rows.append({"what": f"{what}, {state}", **timing, "unit": "ms", "target": target})
+                shown, drawn = zip(*values, strict=True)
+                timings = (
+                    (f"{what}, {state}", shown, target),
+                    ("  of which canvas drawn", drawn, None),
+                )
+                for name, times, aim in timings:
+                    timing = summary(list(times))
+                    rows.append({"what": name, **timing, "unit": "ms", "target": aim})
     for row in rows:
         print(f"{row['what']:32} {row['median']:>8} {row['p95']:>8} ms, {row['n']} clicks")
     command = "scripts/with_display.sh virtual .venv/bin/python benchmarks/mouse_to_mask.py"
@@ -112,7 +130,7 @@ def window(model: str) -> tuple[Viewer, Controller]:
 
 def measure(
     viewer: Viewer, controller: Controller, switch: bool
-) -> tuple[list[float], list[float]]:
+) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
     """Click on ten coins a few times each; tell clicks that needed a new view from others."""
     controller.value_propagation = switch
     watch = Stopwatch(viewer, controller)
