@@ -7,7 +7,9 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
+from napari_pvpu.cli import app
 from napari_pvpu.waiting import wait_passively
 
 
@@ -37,3 +39,21 @@ segmenter.Segmenter()
 """
     environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
     subprocess.run([sys.executable, "-c", program], env=environment, check=True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("evaluate", "nowhere"),
+        ("evaluate-all", "nowhere", "--out", "nowhere"),
+        ("train", "nowhere", "--model", "none"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_commands_that_compute_settle_it_too(words, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OMP_WAIT_POLICY", "to be removed")
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 2
+    assert os.environ.get("OMP_WAIT_POLICY") == "PASSIVE", result.output

@@ -24,6 +24,7 @@ from napari_pvpu.cli_parsing import (
     with_polarity,
 )
 from napari_pvpu.errors import ModelNotFoundError, PromptError, PvpuError
+from napari_pvpu.waiting import wait_passively
 
 if TYPE_CHECKING:
     import numpy as np
@@ -117,6 +118,7 @@ def evaluate(
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the result here.")] = None,
 ) -> None:
     """Count how many prompts a method needs on a folder of images with masks."""
+    wait_passively()  # torch is imported below
     from napari_pvpu.evaluation.report import protocol_table, seeds_table, summary_table
     from napari_pvpu.evaluation.runner import evaluate as run
     from napari_pvpu.evaluation.settings import EvaluationSettings
@@ -181,6 +183,7 @@ def evaluate_all(
 
     Results that are already in the output folder, made with the same settings, are kept.
     """
+    wait_passively()  # torch is imported below
     from napari_pvpu.evaluation.settings import EvaluationSettings
     from napari_pvpu.evaluation.suite import evaluate_suite, find_sets
 
@@ -326,6 +329,7 @@ def train(
     workers: Annotated[int, typer.Option(min=1, help="Processes that make scenes.")] = 2,
 ) -> None:
     """Train a preset on folders and synthetic scenes; goes on from a checkpoint in OUT."""
+    wait_passively()  # torch is imported below
     from napari_pvpu.networks.models import PRESETS
     from napari_pvpu.training.command import train as run
 
