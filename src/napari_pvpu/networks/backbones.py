@@ -81,6 +81,9 @@ class ConvStemViT(nn.Module):
         Channels, blocks and heads of the ViT.
     mlp_ratio : float
         Hidden channels of the ViT's MLP over `width`.
+    frozen : bool
+        Whether it stays as it is, statistics of its normalisations included, while the rest of
+        a network trains.
     """
 
     position: Tensor
@@ -95,6 +98,8 @@ class ConvStemViT(nn.Module):
         depth: int = 6,
         heads: int = 6,
         mlp_ratio: float = 3.0,
+        *,
+        frozen: bool = False,
     ) -> None:
         super().__init__()
         norm = nn.BatchNorm2d
@@ -119,6 +124,12 @@ class ConvStemViT(nn.Module):
             "position", sine_position_encoding(width, grid, grid), persistent=False
         )
         self.position_scale = nn.Parameter(torch.full((width,), 0.2))
+        self.frozen = frozen
+        self.requires_grad_(not frozen).train(self.training)
+
+    def train(self, mode: bool = True) -> ConvStemViT:
+        """Switch to training or evaluation; if it is frozen it stays in evaluation."""
+        return super().train(mode and not self.frozen)
 
     def _positions(self, like: Tensor) -> Tensor:
         n = like.shape[-2] * like.shape[-1]

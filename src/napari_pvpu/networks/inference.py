@@ -80,6 +80,8 @@ def _is_plain(network: PVPUNet) -> bool:
     return (
         network.decoder.position.device.type == "cpu"
         and not network.decoder.merging.published
+        and network.decoder.probabilistic is None
+        and network.config.prompts.tokens
         and not any(attention.key_adaptation for attention in attentions)
     )
 
@@ -168,7 +170,8 @@ class FastDecoder:
     ) -> Decoded:
         """Answer as `PVPUNet.decode` does; parameters as there."""
         network, config = self._network, self._network.config
-        if len(prompts.kind) > 1 or bool((prompts.kind == EMPTY).any()):
+        side = features.image.shape[-1]
+        if side != config.view_size or len(prompts.kind) > 1 or bool((prompts.kind == EMPTY).any()):
             return network.decode(features, prompts, previous, second_reading=second_reading)
         tokens = network.prompt_encoder(prompts, features.image)
         readings = [previous, None] if second_reading and previous is not None else [previous]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_pvpu.networks.config import DecoderConfig, EncoderConfig, ModelConfig, PromptConfig
-from napari_pvpu.networks.pvpu_net import LevelsOf, PVPUNet
+from napari_pvpu.networks.pvpu_net import LevelsOf, PVPUNet, conv_stem_vit
 
 if TYPE_CHECKING:
     from napari_pvpu.networks.feature_pyramid_backbones import FeatureBackbone
@@ -126,20 +126,37 @@ def build_model(model: str | ModelConfig) -> PromptableNetwork:
         if model not in PRESETS:
             raise KeyError(f"there is no preset {model!r}; presets are {sorted(PRESETS)}")
         model = PRESETS[model]
+    _check(model)
     builders = {"light": _build_light, "dma": _build_dma, "imsa": _build_imsa}
     network = builders[model.decoder.kind](model)
     network.config = model
     return network
 
 
+def _check(config: ModelConfig) -> None:
+    """Refuse settings that a kind of decoder would pass over in silence."""
+    prompts, decoder = config.prompts, config.decoder
+    without: dict[str, list[tuple[str, object, object]]] = {
+        "light": [("prompts.fusion", prompts.fusion, "none")],
+        "dma": [("prompts.tokens", prompts.tokens, True)],
+        "imsa": [
+            ("prompts.fusion", prompts.fusion, "none"),
+            ("decoder.classifier", decoder.classifier, "conv"),
+            ("decoder.key_adaptation", decoder.key_adaptation, 0),
+        ],
+    }
+    for name, value, only in without[decoder.kind]:
+        if value != only:
+            raise ValueError(
+                f"{name} {value!r} does not go with decoder.kind {decoder.kind!r}, which knows "
+                f"{only!r} alone"
+            )
+
+
 def _build_light(config: ModelConfig) -> PromptableNetwork:
     if config.encoder.kind == "conv-stem-vit":
-        network = PVPUNet(config)
-    else:
-        network = PVPUNet(config, LevelsOf(_backbone(config, (2, 4, 8, 16))))
-    if config.encoder.frozen:
-        network.encoder.requires_grad_(False)
-    return network
+        return PVPUNet(config)
+    return PVPUNet(config, LevelsOf(_backbone(config, (2, 4, 8, 16))))
 
 
 def _build_dma(config: ModelConfig) -> PromptableNetwork:
@@ -198,8 +215,6 @@ def _build_imsa(config: ModelConfig) -> PromptableNetwork:
     from napari_pvpu.networks.interformer_config import InterFormerConfig
 
     encoder, decoder = config.encoder, config.decoder
-    if decoder.classifier != "conv":
-        raise ValueError("decoder.classifier 'probabilistic' does not go with decoder.kind 'imsa'")
     settings = InterFormerConfig(
         name=config.name,
         view_size=config.view_size,
@@ -217,7 +232,7 @@ def _build_imsa(config: ModelConfig) -> PromptableNetwork:
     )
     backbone = None if encoder.kind == "mae" else _backbone(config, (4, 8, 16, 32))
     network = InterFormer(settings, backbone)
-    if encoder.frozen:
+    if encoder.frozen and backbone is None:
         network.encoder.requires_grad_(False)
     return network
 
@@ -225,10 +240,13 @@ def _build_imsa(config: ModelConfig) -> PromptableNetwork:
 def _backbone(config: ModelConfig, strides: tuple[int, ...]) -> FeatureBackbone:
     """Build an encoder that gives feature maps, for networks that take any."""
     from napari_pvpu.networks.botnet import BoTNet50
+    from napari_pvpu.networks.conv_stem_backbone import ConvStemBackbone
     from napari_pvpu.networks.feature_pyramid_backbones import TimmBackbone
     from napari_pvpu.networks.segmentation_backbones import MixTransformer
 
     encoder = config.encoder
+    if encoder.kind == "conv-stem-vit":
+        return ConvStemBackbone(conv_stem_vit(config), strides)
     if encoder.kind == "timm":
         return TimmBackbone(
             encoder.name,

@@ -15,10 +15,15 @@ from napari_pvpu.networks.interface import Decoded, Features, PromptableNetwork
 from napari_pvpu.networks.prompt_encoding import EMPTY, PPuE, PPuEConfig, PromptBatch
 from napari_pvpu.networks.pyramids import TopDownPyramid
 from napari_pvpu.networks.reference_map import ReferenceMapEmbedding, reference_states
+from napari_pvpu.networks.regions import pool_at_prompts
+from napari_pvpu.networks.vision_transformer import pad_to_multiple
 
 if TYPE_CHECKING:
     from napari_pvpu.networks.config import ModelConfig
     from napari_pvpu.networks.feature_pyramid_backbones import FeatureBackbone
+
+STRIDE = 16
+"""Of the coarsest level; views are padded to multiples of it."""
 
 
 class LevelsOf(nn.Module):
@@ -65,7 +70,7 @@ class PVPUNet(PromptableNetwork):
         self.config = config
         prompts, decoder = config.prompts, config.decoder
         c2, c4, c8, _ = config.pyramid
-        self.encoder = _conv_stem_vit(config) if encoder is None else encoder
+        self.encoder = conv_stem_vit(config) if encoder is None else encoder
         self.pyramid = TopDownPyramid(self.encoder.out_channels, config.pyramid)
         self.prompt_encoder = PPuE(
             PPuEConfig(
@@ -98,7 +103,8 @@ class PVPUNet(PromptableNetwork):
         Parameters
         ----------
         view : Tensor
-            ``(B, 3, S, S)`` float32, about 0 to 1, NaN where the window leaves the image.
+            ``(B, 3, S, S)`` float32, about 0 to 1, NaN where the window leaves the image. Any S;
+            it is padded on the right and below to a multiple of 16.
 
         Returns
         -------
@@ -106,7 +112,8 @@ class PVPUNet(PromptableNetwork):
             To be handed to `decode` at each interaction.
         """
         image, inside = normalize_view(view)
-        levels: Levels = self.pyramid(self.encoder(image, inside))
+        padded = (pad_to_multiple(each, STRIDE) for each in (image, inside))
+        levels: Levels = self.pyramid(self.encoder(*padded))
         return Features(levels, image, inside)
 
     def decode(
@@ -134,9 +141,9 @@ class PVPUNet(PromptableNetwork):
         Returns
         -------
         Decoded
-            Logits at full view size, features and score.
+            Logits at full view size, features and score. Without prompt tokens the prompt
+            features are the means of the pixel features under each prompt.
         """
-        readings = [previous, None] if second_reading and previous is not None else [previous]
         told = prompts if self.config.prompts.tokens else _without_tokens(prompts)
         tokens = self.prompt_encoder(told, features.image)
         allowed = told.kind != EMPTY
@@ -144,12 +151,21 @@ class PVPUNet(PromptableNetwork):
         first = torch.zeros_like(allowed)
         first[:, 0] = True
         allowed = allowed | (first & ~allowed.any(1, keepdim=True))
-        states = torch.cat([self._states(prompts, known) for known in readings])
+        levels = Levels(*features.levels)
+        side = 2 * levels.s2.shape[-1]
+        if previous is not None:
+            previous = pad_to_multiple(previous, STRIDE)
+        readings = [previous, None] if second_reading and previous is not None else [previous]
+        states = torch.cat(
+            [
+                reference_states(prompts, side, self.config.prompts.disk_radius, known)
+                for known in readings
+            ]
+        )
         fed = None
         if previous is not None:
             unknown = torch.zeros_like(previous)
             fed = torch.cat([unknown if known is None else known for known in readings])
-        levels = Levels(*features.levels)
         count, batch = len(readings), len(tokens)
         if count > 1 and batch > 1:  # a single view is broadcast without a copy
             levels = Levels._make(x.repeat(count, 1, 1, 1) for x in levels)
@@ -165,22 +181,19 @@ class PVPUNet(PromptableNetwork):
             x.unflatten(0, (count, batch)).mean(0)
             for x in (out.logits, out.pixels, out.prompt_features, out.score)
         )
-        logits = upsample(logits, features.image.shape[-2:])
+        height, width = features.image.shape[-2:]
+        logits = upsample(logits, (side, side))[..., :height, :width]
+        if not self.config.prompts.tokens:
+            prompt_features = pool_at_prompts(pixels, prompts, stride=4)
         return Decoded(logits, pixels, prompt_features, score.sigmoid())
 
     def _fixed(self, prompts: PromptBatch, finest: Tensor, count: int) -> Tensor | None:
         """What prompts fix at stride 2, for a probabilistic classifier."""
         if self.decoder.probabilistic is None:
             return None
-        config = self.config
-        fixed = fixed_tokens(
-            prompts, config.view_size, finest.shape[-2:], config.prompts.disk_radius
-        )
+        radius = self.config.prompts.disk_radius
+        fixed = fixed_tokens(prompts, 2 * finest.shape[-1], finest.shape[-2:], radius)
         return fixed.repeat(count, 1, 1)
-
-    def _states(self, prompts: PromptBatch, previous: Tensor | None) -> Tensor:
-        config = self.config
-        return reference_states(prompts, config.view_size, config.prompts.disk_radius, previous)
 
     def encoder_modules(self) -> tuple[nn.Module, ...]:
         """Return the parts that run once for each view."""
@@ -193,7 +206,8 @@ class PVPUNet(PromptableNetwork):
         return self.decode(self.encode(view), prompts, previous)
 
 
-def _conv_stem_vit(config: ModelConfig) -> ConvStemViT:
+def conv_stem_vit(config: ModelConfig) -> ConvStemViT:
+    """Build the encoder that a config of kind ``"conv-stem-vit"`` describes."""
     encoder = config.encoder
     return ConvStemViT(
         config.view_size,
@@ -204,6 +218,7 @@ def _conv_stem_vit(config: ModelConfig) -> ConvStemViT:
         encoder.depth,
         encoder.heads,
         encoder.mlp_ratio,
+        frozen=encoder.frozen,
     )
 
 
