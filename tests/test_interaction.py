@@ -16,7 +16,8 @@ from napari_pvpu.source import ImageSource
 from napari_pvpu.views import View, ViewPolicy
 
 SHAPE = (600, 600)
-POLICY = ViewPolicy()
+# The views below are those of these numbers, whatever the defaults are tuned to.
+POLICY = ViewPolicy(object_fill=0.45, keep_low=0.25, keep_high=0.8)
 RULES = MaskRules()
 
 
@@ -69,7 +70,7 @@ def test_a_click_finds_the_scale_of_its_object(side):
     prediction = run(square(row0, row0 + side), [Click((300, 300))])
     assert prediction.drawing.mask.sum() == pytest.approx(side**2, rel=0.12)
     fill = side / prediction.state.view.extent
-    # Below a side of 20 the closest view, 32 pixels, is all there is.
+    # Below a side of 8 the closest view, 16 pixels, is all there is.
     assert POLICY.keep_low <= fill <= 1
     assert prediction.timing.views <= len(POLICY.click_steps) + POLICY.max_reviews
 
@@ -186,3 +187,64 @@ def test_without_prompts_nothing_is_computed():
 def test_states_know_their_size():
     state = run(square(200, 300), [Click((250, 250))], em=True).state
     assert 2 * 128 * 128 * 2 <= state.nbytes <= 4 * 128 * 128 * 2
+
+
+class Wavering(FloodPredictor):
+    """Finds a square, and with more prompts another one."""
+
+    def __init__(self, *squares):
+        super().__init__()
+        self.squares = squares
+
+    def encode(self, view, key=None):
+        self._kept[key] = key[1]
+        return key[1]
+
+    def decode(self, features, prompts, previous, propagation):
+        logits = np.full((128, 128), -6, np.float32)
+        row0, col0, row1, col1 = self.squares[len(prompts) - 1]
+        start, stop = features.to_view(((row0, col0), (row1, col1)))
+        index = np.arange(128)
+        rows, cols = ((index >= a) & (index <= b) for a, b in zip(start, stop, strict=True))
+        logits[rows[:, None] & cols] = 6
+        propagated = None if propagation is None else logits
+        return RawPrediction(logits, propagated, 0.9, 1, 0)
+
+
+@pytest.mark.parametrize("em", [False, True], ids=["plain", "em"])
+@pytest.mark.parametrize(
+    ("added", "expected"),
+    [
+        # First 100 by 100 pixels; the second answer moves by 30 along both axes.
+        (Click((225, 225)), 2 * 101**2 - 71**2),
+        (Click((125, 125), False), 71**2),
+        # A box says where the object ends, too.
+        (Box((120, 120), (240, 240)), 101**2),
+    ],
+    ids=["positive", "negative", "box"],
+)
+def test_a_correction_changes_the_mask_in_its_own_direction_only(added, expected, em):
+    predictor = Wavering((100, 100, 200, 200), (130, 130, 230, 230))
+    image, first = ImageSource(square(100, 200)), Click((150, 150))
+    base = run(image, [first], predictor, em=em).state
+    corrected = run(image, [first, added], predictor, base=base, em=em)
+    assert corrected.drawing.mask.sum() == pytest.approx(expected, rel=0.05)
+
+
+def test_corrections_of_both_kinds_at_once_change_the_mask_both_ways():
+    predictor = Wavering((100, 100, 200, 200), (0, 0, 0, 0), (130, 130, 230, 230))
+    image, first = ImageSource(square(100, 200)), Click((150, 150))
+    base = run(image, [first], predictor).state
+    both = [first, Click((225, 225)), Click((105, 105), False)]
+    mask = run(image, both, predictor, base=base).drawing.mask
+    assert mask.sum() == pytest.approx(101**2, rel=0.05)
+
+
+def test_the_hold_may_be_switched_off():
+    predictor = Wavering((100, 100, 200, 200), (130, 130, 230, 230))
+    image, first = ImageSource(square(100, 200)), Click((150, 150))
+    base = run(image, [first], predictor).state
+    request = Request(1, (first, Click((225, 225))), base, False, 0.5)
+    rules = replace(RULES, hold=False)
+    free = Interaction(image, predictor, request, POLICY, rules).run()
+    assert free.drawing.mask.sum() == pytest.approx(101**2, rel=0.05)

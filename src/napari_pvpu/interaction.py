@@ -18,12 +18,13 @@ from napari_pvpu.masks import (
     agreement,
     carry_probability,
     draw,
+    hold,
     logit,
     outline,
     prior_probability,
     settle,
 )
-from napari_pvpu.prompts import Box, PriorMask, clip_bounds, joint_bounds
+from napari_pvpu.prompts import Box, Click, PriorMask, Scribble, clip_bounds, joint_bounds
 from napari_pvpu.records import ObjectState, Prediction, RawPrediction, Timing
 from napari_pvpu.views import extent_for, first_views, next_view, view_around
 
@@ -140,7 +141,7 @@ class Interaction:
         if request.prompts == base.prompts:
             return self._judge(base)
         if self._grown():
-            return self._review(self._explore(self._next_look(base)))
+            return self._hold(base, self._review(self._explore(self._next_look(base))))
         # Prompts moved or went: what was fed back before may hold their traces, so start anew,
         # then once more with the answer, as if the prompts had come one after another.
         look = self._review(self._first_look(base))
@@ -169,6 +170,33 @@ class Interaction:
             found, nowhere = self._judge(base).found, (False,) * 4
             view = next_view(view, found, nowhere, self._bounds(), self._source.shape, self._policy)
         return self._look(view, self._fed(self._carried(base, view), view))
+
+    def _hold(self, base: ObjectState, look: _Look) -> _Look:
+        """Let the mask only grow by positive marks and only shrink by negative ones.
+
+        Boxes and prior masks say where the object ends as well as where it is: they are free.
+        """
+        request, state = self._request, look.state
+        added = request.prompts[len(base.prompts) :]
+        marks = [prompt for prompt in added if isinstance(prompt, Click | Scribble)]
+        polarities = {mark.positive for mark in marks}
+        if not self._rules.hold or len(polarities) != 1 or len(marks) < len(added):
+            return look
+        positive = polarities.pop()
+        logits = self._held(state.logits, state, base.logits, base, positive)
+        propagated = state.propagated
+        if propagated is not None:
+            before = base.logits if base.propagated is None else base.propagated
+            propagated = self._held(propagated, state, before, base, positive)
+        return self._judge(replace(state, logits=logits, propagated=propagated))
+
+    def _held(
+        self, now: Halves, state: ObjectState, before: Halves, base: ObjectState, positive: bool
+    ) -> Halves:
+        """Hold one kind of logits by the same kind of the state before."""
+        settled = self._settled(before, base)
+        held = hold(now, state.view, settled, base.view, positive, self._request.threshold)
+        return held.clip(-6e4, 6e4).astype(np.float16)
 
     def _first_look(self, base: ObjectState | None) -> _Look:
         """Look at an object of which only prompts are known, through the best of several views."""
@@ -263,11 +291,15 @@ class Interaction:
 
     def _judge(self, state: ObjectState) -> _Look:
         """Find the object in an answer."""
-        request, view, shape = self._request, state.view, self._source.shape
-        logits = state.shown(request.value_propagation)
-        settled = settle(logits, view, state.prompts, shape, request.threshold, self._rules)
-        found, touched = outline(settled, view, shape, request.threshold)
+        request, shape = self._request, self._source.shape
+        settled = self._settled(state.shown(request.value_propagation), state)
+        found, touched = outline(settled, state.view, shape, request.threshold)
         return _Look(state, settled, found, touched)
+
+    def _settled(self, logits: Halves, state: ObjectState) -> Floats:
+        """Settle logits in the view of a state, by its prompts."""
+        threshold, shape = self._request.threshold, self._source.shape
+        return settle(logits, state.view, state.prompts, shape, threshold, self._rules)
 
     def _decode(self, view: View, previous: Halves | None, propagate: bool) -> RawPrediction:
         answer = self._predictor.decode(

@@ -29,6 +29,7 @@ __all__ = [
     "agreement",
     "carry_probability",
     "draw",
+    "hold",
     "logit",
     "marked_pixels",
     "outline",
@@ -39,6 +40,9 @@ __all__ = [
 
 Floats = npt.NDArray[np.float32]
 PixelBox = tuple[int, int, int, int]
+
+# Logits that are interpolated stay within these bounds: beyond them they say nothing new.
+_SURE = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +59,15 @@ class MaskRules:
         Components without a positive prompt and smaller than this share of the mask are dropped.
     speck_margin : float
         How far below the threshold, in logits, dropped pixels are pushed.
+    hold : bool
+        Whether a mask only grows by prompts that are positive and only shrinks by negative ones.
     """
 
-    disk_radius: float = 1.5
+    disk_radius: float = 2.5
     disk_margin: float = 2.0
     speck_share: float = 0.2
     speck_margin: float = 1.0
+    hold: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +233,48 @@ def marked_pixels(prompt: Prompt, shape: tuple[int, int]) -> npt.NDArray[np.intp
     pixels -= rim
     inside = ((pixels >= 0) & (pixels < shape)).all(axis=1)
     return pixels[inside].astype(np.intp)
+
+
+def hold(
+    now: npt.NDArray[np.floating],
+    view: View,
+    before: Floats,
+    before_view: View,
+    positive: bool,
+    threshold: float,
+) -> Floats:
+    """Return logits that take nothing away after a positive prompt, add nothing after a negative.
+
+    A correction is meant for one place; a network's new answer often wavers in others.
+
+    Parameters
+    ----------
+    now : array, (S, S)
+        The new answer in `view`.
+    view, before_view : View
+        Where both lie.
+    before : array, (S, S), float32
+        Settled logits of the mask before, in `before_view`.
+    positive : bool
+        Polarity of what is new among the prompts.
+    threshold : float
+        Probability above which a pixel belongs to the object.
+
+    Returns
+    -------
+    array, (S, S), float32
+        The answer before where it was right to stay, else the new one.
+    """
+    cut, held = logit(threshold), now.astype(np.float32)
+    known: npt.NDArray[np.bool_] | bool = True
+    old = before
+    if view != before_view:
+        origin, step = (before_view.row, before_view.col), 1 / before_view.scale
+        old = _show(before.clip(-_SURE, _SURE), origin, step, view)
+        known = _show(np.ones_like(before), origin, step, view) > 0.99
+    inside = old > cut
+    stays = (inside & (held <= cut)) if positive else (~inside & (held > cut))
+    return np.where(stays & known, old, held)
 
 
 def carry_probability(logits: npt.NDArray[np.floating], old: View, new: View) -> Floats:

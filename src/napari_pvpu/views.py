@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Edges", "View", "ViewPolicy", "extent_for", "first_views", "next_view", "view_around"]
 
-SMALLEST_STEP = -4
-"""Half-octaves below one data pixel per model pixel: four times magnification at most."""
+SMALLEST_STEP = -6
+"""Half-octaves below one data pixel per model pixel: eight times magnification at most."""
 
 Edges: TypeAlias = tuple[bool, bool, bool, bool]
 """Top, left, bottom, right."""
@@ -157,10 +157,10 @@ class ViewPolicy:
         one in which the object runs into the window's border.
     """
 
-    object_fill: float = 0.45
+    object_fill: float = 0.6
     scribble_fill: float = 0.35
-    keep_low: float = 0.25
-    keep_high: float = 0.8
+    keep_low: float = 0.4
+    keep_high: float = 0.85
     grow: float = 2.0
     margin: float = 3.0
     max_reviews: int = 3
