@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_pvpu.errors import (
+        ConfigError,
         DatasetError,
         DeviceError,
         ImageError,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Box",
     "Click",
+    "ConfigError",
     "DatasetError",
     "DeviceError",
     "ImageError",
@@ -55,6 +57,7 @@ __all__ = [
 _HOME = {
     **dict.fromkeys(
         [
+            "ConfigError",
             "DatasetError",
             "DeviceError",
             "ImageError",

@@ -8,6 +8,7 @@ which knows nothing of this package handles them sensibly.
 from __future__ import annotations
 
 __all__ = [
+    "ConfigError",
     "DatasetError",
     "DeviceError",
     "ImageError",
@@ -29,6 +30,10 @@ class PromptError(PvpuError, ValueError):
 
 class ImageError(PvpuError, ValueError):
     """An image that cannot be segmented: wrong dimensions, dtype or axes, empty or constant."""
+
+
+class ConfigError(PvpuError, ValueError):
+    """Settings of a model or a training run that cannot be used: an unknown name, a wrong type."""
 
 
 class ModelNotFoundError(PvpuError, LookupError):

@@ -30,7 +30,8 @@ class Segmenter:
     Parameters
     ----------
     model : str or Path
-        A bundled model's name, or the path of a weights file.
+        A bundled model's name, or the path of a weights file or of a YAML file that describes a
+        model and names its weights.
     device : str
         ``"auto"`` (CUDA if there is a device that works, else the CPU), ``"cpu"``, ``"cuda"``,
         ``"cuda:1"`` or ``"mps"``.
@@ -43,8 +44,10 @@ class Segmenter:
     ------
     ModelNotFoundError
         If there is no model of that name and no such file.
+    ConfigError
+        If a YAML file cannot be used, or a package that the model needs is missing.
     WeightsError
-        If the weights are damaged.
+        If the weights are damaged or of another architecture.
     DeviceError
         If the device is unknown or cannot be used.
 

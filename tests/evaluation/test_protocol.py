@@ -18,6 +18,7 @@ from napari_pvpu.evaluation.runner import run_object
 from napari_pvpu.evaluation.settings import EvaluationSettings
 from napari_pvpu.features.prompt_tensors import prompt_batch
 from napari_pvpu.networks.interface import Decoded, Features, PromptableNetwork
+from napari_pvpu.networks.models import PVPUNet
 from napari_pvpu.prompts import Box, Click, Scribble
 
 if TYPE_CHECKING:
@@ -339,12 +340,18 @@ def test_the_published_networks(name: str, size: int) -> None:
             assert answer.shape == (60, 77)
 
 
+def refuse_other_views(network: PVPUNet, view: torch.Tensor) -> None:
+    raise RuntimeError(f"positions are laid out for {network.config.view_size}, not {view.shape}")
+
+
 def test_a_view_of_another_size(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(PvpuError, match="cannot see views of 96 pixels, other than its own 64"):
-        load_network_method(weights, "cpu", view_size=96)
-    assert load_network_method(weights, "cpu", view_size=64)
+    with monkeypatch.context() as patch:
+        patch.setattr(PVPUNet, "encode", refuse_other_views)
+        with pytest.raises(PvpuError, match="cannot see views of 96 pixels, other than its own 64"):
+            load_network_method(weights, "cpu", view_size=96)
+        assert load_network_method(weights, "cpu", view_size=64)
     network = published("simpleclick").eval()
-    monkeypatch.setattr("napari_pvpu.networks.weights.load_model", lambda *_: network)
+    monkeypatch.setattr("napari_pvpu.model_files.load_network", lambda *_: network)
     method = load_network_method("any", "cpu", view_size=96)
     assert answers(method, CLICKS)[0].shape == (37, 53)
 

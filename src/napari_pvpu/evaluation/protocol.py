@@ -191,10 +191,10 @@ def load_network_method(
         If the network does not take views of that size.
     """
     from napari_pvpu.features.devices import choose_device
-    from napari_pvpu.networks.weights import load_model
+    from napari_pvpu.model_files import load_network
 
     place = choose_device(device)
-    network = load_model(model, place)
+    network = load_network(model, place)
     own = network.config.view_size
     method = NetworkMethod(
         network,

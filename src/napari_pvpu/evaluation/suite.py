@@ -141,7 +141,7 @@ def _stored(path: Path, folder: Path, settings: EvaluationSettings) -> dict[str,
     except (ValueError, TypeError, KeyError):
         return None  # damaged or of another make: do it again
     if settings.method == "pvpu":
-        from napari_pvpu.networks.weights import resolve_weights
+        from napari_pvpu.model_files import find_model
 
-        same = same and resolve_weights(settings.model).stat().st_mtime < path.stat().st_mtime
+        same = same and find_model(settings.model).changed_at() < path.stat().st_mtime
     return dict(value) if same else None

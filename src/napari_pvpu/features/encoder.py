@@ -14,9 +14,9 @@ import torch
 
 from napari_pvpu.features.devices import choose_device, keep_memory, one_thread
 from napari_pvpu.features.prompt_tensors import prompt_batch
+from napari_pvpu.model_files import load_network
 from napari_pvpu.networks.inference import fast_decode
 from napari_pvpu.networks.interface import count_parameters
-from napari_pvpu.networks.weights import load_model
 from napari_pvpu.propagation.within_view import ValuePropagation
 from napari_pvpu.records import RawPrediction
 
@@ -47,7 +47,7 @@ class ViewEncoder:
     Parameters
     ----------
     model : str or Path
-        A bundled model's name or the path of a weights file.
+        As for `find_model`.
     device : str
         See `choose_device`.
     cache_views : int
@@ -55,15 +55,15 @@ class ViewEncoder:
 
     Raises
     ------
-    ModelNotFoundError, WeightsError, DeviceError
-        If the model is unknown, damaged, or the device cannot be used.
+    ModelNotFoundError, ConfigError, WeightsError, DeviceError
+        If the model is unknown, cannot be built or is damaged, or the device cannot be used.
     """
 
     def __init__(
         self, model: str | Path = "pvpu-nano", device: str = "auto", cache_views: int = 64
     ) -> None:
         self._device = choose_device(device)
-        self._network = load_model(model, self._device)
+        self._network = load_network(model, self._device)
         self._decode = fast_decode(self._network)
         self._small = count_parameters(self._network)[0] < SMALL
         keep_memory()
