@@ -27,7 +27,8 @@ class EncoderConfig:
     name : str
         Name of a backbone, for ``"timm"``, ``"mit"`` and ``"deeplabv3plus"``.
     pretrained : bool
-        Whether timm fetches its weights, which takes a connection to its model hub.
+        Whether timm fetches its weights, which takes a connection to its model hub. Those of MAE,
+        which ``"vit"`` takes, are for non-commercial use (CC BY-NC 4.0).
     frozen : bool
         Whether the encoder stays as it is while the rest is trained.
     stem, stage_channels, stage_depths : int, tuple of int, tuple of int
@@ -107,7 +108,8 @@ class DecoderConfig:
     Attributes
     ----------
     kind : str
-        ``"light"``, the default model's; ``"dma"``, PVPUFormer's; ``"imsa"``, InterFormer's.
+        ``"light"``, the default model's; ``"dma"``, PVPUFormer's; ``"imsa"``, InterFormer's;
+        ``"simpleclick"``, SimpleClick's.
     depth, heads, mlp_channels : int
         Dual-cross blocks, their attention heads, and hidden channels of the prompts' MLP.
     neck_width, neck_stride : int
@@ -116,7 +118,7 @@ class DecoderConfig:
     pixel_channels : int
         Channels of pixel and prompt features.
     dropout : float
-        Before the classifier, for ``"dma"`` and ``"imsa"``.
+        Before the classifier, for all kinds but ``"light"``.
     coarse_blocks, refine_blocks : tuple of int
         Blocks of each stage, for ``"imsa"``.
     refine_from : int
@@ -129,7 +131,7 @@ class DecoderConfig:
         (Probabilistic Attention, eq. 18), and whose keys adapt.
     """
 
-    kind: Literal["light", "dma", "imsa"] = "light"
+    kind: Literal["light", "dma", "imsa", "simpleclick"] = "light"
     depth: int = 2
     heads: int = 4
     mlp_channels: int = 256

@@ -16,6 +16,15 @@ if TYPE_CHECKING:
 
 __all__ = ["PRESETS", "ModelConfig", "PVPUNet", "build_model"]
 
+_VIT_B = EncoderConfig(
+    kind="vit",
+    width=768,
+    depth=12,
+    heads=12,
+    mlp_ratio=4.0,
+    window_size=14,
+    global_blocks=(5, 11),
+)
 _PVPUFORMER_PROMPTS = PromptConfig(sigma=3.0, hidden=2048, slots=24, disk_radius=5.0, fusion="maps")
 _PVPUFORMER_DECODER = DecoderConfig(
     kind="dma", depth=3, heads=8, mlp_channels=1024, pixel_channels=256
@@ -61,15 +70,7 @@ _ALL = (
     ModelConfig(
         "pvpuformer-vit-b16",
         448,
-        EncoderConfig(
-            kind="vit",
-            width=768,
-            depth=12,
-            heads=12,
-            mlp_ratio=4.0,
-            window_size=14,
-            global_blocks=(5, 11),
-        ),
+        _VIT_B,
         (128, 256, 512, 1024),
         _PVPUFORMER_PROMPTS,
         _PVPUFORMER_DECODER,
@@ -91,6 +92,14 @@ _ALL = (
         "interformer-tiny",
         EncoderConfig(kind="mae", width=1024, depth=24, heads=16, mlp_ratio=4.0),
         (1, 1, 4, 2),
+    ),
+    ModelConfig(
+        "simpleclick-vit-b",
+        448,
+        _VIT_B,
+        (128, 256, 512, 1024),
+        PromptConfig(tokens=False, disk_radius=5.0, fusion="maps"),
+        DecoderConfig(kind="simpleclick", pixel_channels=256),
     ),
 )
 
@@ -127,7 +136,12 @@ def build_model(model: str | ModelConfig) -> PromptableNetwork:
             raise KeyError(f"there is no preset {model!r}; presets are {sorted(PRESETS)}")
         model = PRESETS[model]
     _check(model)
-    builders = {"light": _build_light, "dma": _build_dma, "imsa": _build_imsa}
+    builders = {
+        "light": _build_light,
+        "dma": _build_dma,
+        "imsa": _build_imsa,
+        "simpleclick": _build_simpleclick,
+    }
     network = builders[model.decoder.kind](model)
     network.config = model
     return network
@@ -141,6 +155,14 @@ def _check(config: ModelConfig) -> None:
         "dma": [("prompts.tokens", prompts.tokens, True)],
         "imsa": [
             ("prompts.fusion", prompts.fusion, "none"),
+            ("decoder.classifier", decoder.classifier, "conv"),
+            ("decoder.key_adaptation", decoder.key_adaptation, 0),
+        ],
+        "simpleclick": [
+            ("encoder.kind", config.encoder.kind, "vit"),
+            ("encoder.patch_size", config.encoder.patch_size, 16),
+            ("prompts.tokens", prompts.tokens, False),
+            ("prompts.fusion", prompts.fusion, "maps"),
             ("decoder.classifier", decoder.classifier, "conv"),
             ("decoder.key_adaptation", decoder.key_adaptation, 0),
         ],
@@ -234,6 +256,31 @@ def _build_imsa(config: ModelConfig) -> PromptableNetwork:
     network = InterFormer(settings, backbone)
     if encoder.frozen and backbone is None:
         network.encoder.requires_grad_(False)
+    return network
+
+
+def _build_simpleclick(config: ModelConfig) -> PromptableNetwork:
+    from napari_pvpu.networks.simpleclick import SimpleClick, SimpleClickConfig
+
+    encoder, prompts, decoder = config.encoder, config.prompts, config.decoder
+    settings = SimpleClickConfig(
+        name=config.name,
+        view_size=config.view_size,
+        vit_width=encoder.width,
+        vit_depth=encoder.depth,
+        vit_heads=encoder.heads,
+        window_size=encoder.window_size,
+        global_blocks=encoder.global_blocks,
+        pyramid=_four(config.pyramid),
+        pixel_dim=decoder.pixel_channels,
+        dropout=decoder.dropout,
+        disk_radius=prompts.disk_radius,
+        line_width=prompts.line_width,
+    )
+    network = SimpleClick(settings)
+    if encoder.pretrained:
+        network.trunk.vit.load_pretrained()
+    network.trunk.vit.requires_grad_(not encoder.frozen)
     return network
 
 

@@ -48,7 +48,7 @@ class SimpleClickConfig:
         Of clicks, and of scribbles and box outlines, in the maps, in pixels.
     """
 
-    name: str = "simpleclick-vit-b16"
+    name: str = "simpleclick-vit-b"
     view_size: int = 448
     vit_width: int = 768
     vit_depth: int = 12

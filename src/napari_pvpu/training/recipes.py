@@ -7,6 +7,7 @@ says in this package's words, since objects of microscopy come at all sizes.
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_pvpu.networks.config import from_plain
@@ -15,6 +16,7 @@ from napari_pvpu.training.rounds import LossConfig, PlayConfig
 from napari_pvpu.training.schedules import OptimizerConfig
 from napari_pvpu.training.simulate import UserHabits
 from napari_pvpu.training.trainer import Stage, TrainingConfig
+from napari_pvpu.yaml_files import merged
 
 if TYPE_CHECKING:
     from napari_pvpu.networks.config import ModelConfig
@@ -110,6 +112,8 @@ PROBABILISTIC = TrainingConfig(
 RECIPES: dict[str, TrainingConfig] = {
     "pvpu": TrainingConfig(),
     "pvpuformer": PVPUFORMER,
+    # Ours: as PVPUFormer is trained, without the loss on prompt features that it has not.
+    "simpleclick": replace(PVPUFORMER, losses=replace(PVPUFORMER.losses, p2c=0.0, score=0.0)),
     "interformer": INTERFORMER,
     "probabilistic": PROBABILISTIC,
 }
@@ -124,7 +128,8 @@ def recipe_for(model: ModelConfig) -> TrainingConfig:
     model : ModelConfig
         The classifier and the decoder decide.
     """
-    name = {"light": "pvpu", "dma": "pvpuformer", "imsa": "interformer"}[model.decoder.kind]
+    names = {"light": "pvpu", "dma": "pvpuformer", "imsa": "interformer"}
+    name = names.get(model.decoder.kind, model.decoder.kind)
     if model.decoder.classifier == "probabilistic" or model.encoder.kind == "botnet":
         name = "probabilistic"
     changes: dict[str, Any] = {"sampling": {"size": model.view_size}}
@@ -148,15 +153,4 @@ def changed(config: TrainingConfig, changes: dict[str, Any]) -> TrainingConfig:
     ValueError
         If a setting does not exist or has the wrong type.
     """
-    from dataclasses import asdict
-
-    return from_plain(TrainingConfig, _merged(asdict(config), changes))
-
-
-def _merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    out = dict(values)
-    for name, change in changes.items():
-        old = out.get(name)
-        nested = isinstance(old, dict) and isinstance(change, dict)
-        out[name] = _merged(old, change) if nested and old is not None else change
-    return out
+    return from_plain(TrainingConfig, merged(asdict(config), changes))
