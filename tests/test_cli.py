@@ -175,15 +175,91 @@ def test_segment_writes_a_label_image(
 
 
 def test_models_as_json() -> None:
-    rows = json.loads(run("models", "--json").stdout)
+    rows = json.loads(run("models", "--json", "--time", "none").stdout)
     (nano,) = [row for row in rows if row["name"] == "pvpu-nano"]
     assert 2e6 < nano["parameters"] < 6e6
     assert 0 < nano["interactive_parameters"] < nano["parameters"]
+    assert nano["view_size"] == 128
     assert (nano["weights"] is None) == (nano["weights_mb"] is None)
+    assert nano["encode_ms"] is nano["interaction_ms"] is None
 
 
 def test_models_as_text() -> None:
-    assert run("models").stdout.startswith("pvpu-nano ")
+    lines = run("models", "--time", "none").stdout.splitlines()
+    assert lines[0].split()[:2] == ["name", "parameters"]
+    assert lines[1].startswith("pvpu-nano ")
+
+
+def test_models_are_timed(monkeypatch: pytest.MonkeyPatch, small_config: ModelConfig) -> None:
+    monkeypatch.setattr("napari_pvpu.model_listing.PRESETS", {"small": small_config})
+    (row,) = json.loads(run("models", "--json", "--device", "cpu").stdout)
+    assert row["encode_ms"] > 0
+    assert row["interaction_ms"] > 0
+
+
+def test_what_is_shown_of_a_model_can_be_changed_and_shown(tmp_path: Path, weights: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    shown = run("models", "show", weights).stdout
+    mine.write_text(shown.replace("depth: 1", "depth: 2"))
+    assert run("models", "show", mine).stdout == shown.replace("depth: 1", "depth: 2")
+    assert run("models", "show", "interformer-tiny").stdout.startswith("name: interformer-tiny\n")
+
+
+def test_a_yaml_file_is_a_model(squares: Path, tmp_path: Path, weights: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(run("models", "show", weights).stdout + f"weights: {weights}\n")
+    image, words = squares / "images" / "a.png", ["--click", "45,50", "--device", "cpu"]
+    for name, out in ((mine, "one.png"), (weights, "two.png")):
+        run("segment", image, *words, "--model", name, "--out", tmp_path / out)
+    one, two = (np.asarray(Image.open(tmp_path / name)) for name in ("one.png", "two.png"))
+    assert np.array_equal(one, two)
+    for protocol in ("session", "ritm"):
+        words = ["--model", mine, "--max-interactions", 1, "--limit", 1, "--device", "cpu"]
+        run("evaluate", squares, *words, "--protocol", protocol)
+
+
+def test_train_by_files_and_settings(squares: Path, tmp_path: Path, weights: Path) -> None:
+    mine, recipe = tmp_path / "mine.yaml", tmp_path / "recipe.yaml"
+    mine.write_text(run("models", "show", weights).stdout)
+    recipe.write_text("base: pvpu\nviews: 2\nobjects: 1\nprecision: float32\nsteps: 1\n")
+    words = ["--data", squares, "--synthetic", 0, "--model", mine, "--recipe", recipe]
+    words += ["--set", "optimizer.rate=1e-4", "--set", "rounds=[1]", "--device", "cpu"]
+    shown = run("train", tmp_path / "none", *words, "--show-recipe").stdout
+    for line in ("steps: 1\n", "views: 2\n", "  rate: 0.0001\n", "rounds: [1.0]\n", "  size: 64\n"):
+        assert line in shown
+    assert not (tmp_path / "none").exists()
+    run("train", tmp_path / "run", *words)
+    made = tmp_path / "run" / "weights.safetensors"
+    run("models", "show", made)
+    run("train", tmp_path / "more", *words, "--model", made, "--steps", 2)
+    assert (tmp_path / "more" / "weights.safetensors").is_file()
+
+
+def test_convert_says_what_became_of_every_tensor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_pvpu.networks.released_weights import Conversion
+
+    def convert(release, checkpoint, out, *, half):
+        assert (release, checkpoint.name, half) == ("pvpuformer-vit-b16", "official.pth", True)
+        out.write_bytes(bytes(2_000_000))
+        left_out = {f"head.{i}": "nothing runs it" for i in range(5)}
+        return Conversion({"a": 0, "b": 0}, {}, left_out, {"score": "it is ours"})
+
+    monkeypatch.setattr("napari_pvpu.convert_releases.convert_checkpoint", convert)
+    out = tmp_path / "x.safetensors"
+    lines = run("convert", "pvpuformer-vit-b16", "official.pth", out, "--half").stdout.splitlines()
+    assert lines == [
+        f"{out}: 2 tensors taken, 2 MB",
+        "5 left out (nothing runs it): head.0, head.1, head.2, ...",
+        "1 not in it (it is ours): score",
+    ]
+
+
+def test_the_package_is_a_program() -> None:
+    words = [sys.executable, "-m", "napari_pvpu", "--help"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert "napari-pvpu [OPTIONS] COMMAND" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -209,7 +285,19 @@ def test_models_as_text() -> None:
         (["segment", "IMAGE", "--out", "OUT.jpg", "--click", "3,4"], "use a name in .tif or .png"),
         (["segment", "NOWHERE", "--out", "OUT.tif", "--click", "3,4"], "cannot be read"),
         (["segment", "IMAGE", "--out", "OUT.tif", "--click", "-9,4"], "outside the image"),
+        (["models", "show", "pvpu-none"], "there is no model 'pvpu-none': did you mean"),
+        (["models", "show", "BAD"], "there is no setting 'encoder.depht'; allowed here are kind"),
+        (["models", "--device", "abacus"], "there is no device 'abacus'"),
+        (["convert", "sam", "x.pth", "OUT"], "there is no release 'sam'; use interformer-light"),
         (["train", "OUT", "--model", "pvpu-none"], "pvpu-none"),
+        (["train", "OUT", "--model", "BAD"], "there is no setting 'encoder.depht'"),
+        (["train", "OUT", "--model", "TIMM"], "timm has no backbone 'resnet81'; similar ones are"),
+        (["train", "OUT", "--recipe", "magic"], "no recipe 'magic': it is neither one of pvpu, "),
+        (["train", "OUT", "--recipe", "BAD"], "there is no setting 'encoder'; allowed here are st"),
+        (["train", "OUT", "--set", "steps"], "'steps' sets nothing"),
+        (["train", "OUT", "--set", "optimizer.rat=1"], "no setting 'optimizer.rat'; allowed here"),
+        (["train", "OUT", "--set", "steps=many"], "steps is 'many', which is no int"),
+        (["segment", "IMAGE", "--out", "OUT.tif", "--click", "3,4", "--model", "TIMM"], "no weigh"),
         (["train", "OUT", "--synthetic", "0"], "nothing to train on"),
         (["train", "OUT", "--data", "x.json"], "give --images DIR"),
         (["train", "OUT", "--data", "x.json", "--images", "DATA"], "x.json cannot be read as JSON"),
@@ -228,9 +316,13 @@ def test_errors_are_one_line(
         "OUT": tmp_path / "out",
         "OUT.tif": tmp_path / "out.tif",
         "OUT.jpg": tmp_path / "out.jpg",
+        "BAD": tmp_path / "bad.yaml",
+        "TIMM": tmp_path / "timm.yaml",
     }
     (tmp_path / "empty").mkdir()
-    more = ["--model", weights] if "--click" in words else []
+    places["BAD"].write_text("encoder: {depht: 3}")
+    places["TIMM"].write_text("encoder: {kind: timm, name: resnet81}")
+    more = ["--model", weights] if "--click" in words and "--model" not in words else []
     result = run(*[places.get(word, word) for word in words], *more, code=2)
     line = one_line(result)
     assert line.startswith("napari-pvpu: ")

@@ -1,9 +1,9 @@
-"""How the command line reads its words: several values after one flag, coordinates, errors."""
+"""How the command line reads its words: options that commands share, coordinates, errors."""
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -14,9 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
 __all__ = [
+    "Device",
+    "Em",
     "ErrorsInOneLine",
     "ManyTargets",
+    "Model",
     "ProtocolChoice",
+    "Seed",
+    "Threshold",
     "ZoomChoice",
     "numbers",
     "point",
@@ -24,6 +29,13 @@ __all__ = [
     "repeat_flag",
     "with_polarity",
 ]
+
+
+Model = Annotated[str, typer.Option(help="Name of a model, or path of a YAML or weights file.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+Em = Annotated[bool, typer.Option("--em/--no-em", help="EM value propagation.")]
+Seed = Annotated[int, typer.Option(help="Of all that is random.")]
+Threshold = Annotated[float, typer.Option(help="On the probability.")]
 
 
 class ProtocolChoice(StrEnum):

@@ -12,16 +12,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from napari_pvpu.errors import ConfigError, DatasetError
+from napari_pvpu.model_files import find_model, sketch_network
 from napari_pvpu.networks.models import PRESETS
-from napari_pvpu.networks.weights import save_weights
+from napari_pvpu.networks.weights import check_fit, fill, read_state, save_weights
 from napari_pvpu.training.annotations import load_sources
 from napari_pvpu.training.datasets import Atlas
+from napari_pvpu.training.processes import first_alone, is_first, training_processes
+from napari_pvpu.training.recipes import recipe_for
 from napari_pvpu.training.synthetic import generate_scenes
 from napari_pvpu.training.trainer import Trainer, TrainingConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from napari_pvpu.networks.config import ModelConfig
     from napari_pvpu.networks.interface import PromptableNetwork
 
 Pair = tuple[NDArray[np.generic], NDArray[np.generic], str]
@@ -45,19 +50,27 @@ def synthetic_pairs(count: int, size: int, seed: int, cache: Path, workers: int)
         As `Atlas` takes them; the group is ``"synthetic/KIND"``.
     """
     file = cache / f"synthetic-{count}-{size}-{seed}.npz"
-    if not file.is_file():
-        scenes = list(generate_scenes(count, (size, size), seed, workers))
-        cache.mkdir(parents=True, exist_ok=True)
-        np.savez(
-            file,
-            images=np.stack([s.image for s in scenes]),
-            labels=np.stack([s.labels for s in scenes]),
-            kinds=np.array([s.kind for s in scenes]),
-        )
+    with first_alone():
+        if not file.is_file():
+            _make_scenes(file, count, size, seed, workers)
     with np.load(file) as stored:
         rows = zip(stored["images"], stored["labels"], stored["kinds"], strict=True)
         for image, labels, kind in rows:
             yield image, labels, f"synthetic/{kind}"
+
+
+def _make_scenes(file: Path, count: int, size: int, seed: int, workers: int) -> None:
+    scenes = list(generate_scenes(count, (size, size), seed, workers))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_suffix(".tmp")
+    with partial.open("wb") as stream:
+        np.savez(
+            stream,
+            images=np.stack([s.image for s in scenes]),
+            labels=np.stack([s.labels for s in scenes]),
+            kinds=np.array([s.kind for s in scenes]),
+        )
+    partial.replace(file)
 
 
 def group_weights(names: Iterable[str], synthetic: float) -> dict[str, float]:
@@ -93,8 +106,8 @@ def train(
     *,
     images: str | Path | None = None,
     min_area: int = 1,
-    model: str = "pvpu-nano",
-    steps: int = 20_000,
+    model: str | Path = "pvpu-nano",
+    steps: int | None = None,
     minutes: float = math.inf,
     synthetic: int = 2000,
     synthetic_share: float = 0.4,
@@ -103,9 +116,10 @@ def train(
     workers: int = 2,
     config: TrainingConfig | None = None,
 ) -> PromptableNetwork:
-    """Train a preset and write its averaged weights.
+    """Train a model and write its averaged weights.
 
-    A checkpoint in `out` is continued.
+    A checkpoint in `out` is continued. Processes that ``torchrun`` started share each step; the
+    first one writes the files.
 
     Parameters
     ----------
@@ -115,39 +129,86 @@ def train(
         Folder for ``log.jsonl``, ``checkpoint.pt`` and ``weights.safetensors``.
     images, min_area
         Folder of the annotation files' images, and the least area of their objects.
-    model : str
-        Preset to train.
-    steps : int
-        Length of the whole run.
+    model : str or Path
+        A preset, which starts from random weights; or a YAML or weights file, which starts from
+        the weights that it names or holds, if any.
+    steps : int, optional
+        Length of the whole run, if not the recipe's.
     minutes : float
         Length of this piece.
     synthetic, synthetic_share, synthetic_seed : int, float, int
         Number of synthetic scenes, their share of each batch, their seed.
     device : str
-        ``"cpu"`` or ``"cuda"``.
+        ``"auto"``, ``"cpu"`` or ``"cuda"``.
     workers : int
         Processes that generate scenes.
     config : TrainingConfig, optional
-        All other settings.
+        How to train, if not by the model's own recipe.
 
     Returns
     -------
     PromptableNetwork
         The averaged network.
+
+    Raises
+    ------
+    ModelNotFoundError, ConfigError, WeightsError
+        If the model is unknown, cannot be built or trained so, or weights or checkpoint are of
+        another architecture.
+    DatasetError
+        If the data cannot be used or show no object.
+    DeviceError
+        If the device cannot be used.
     """
-    out = Path(out)
-    made = synthetic_pairs(synthetic, 256, synthetic_seed, out / "cache", workers)
-    real = load_sources(sources, images, min_area)
-    pairs = list(chain(real, made if synthetic else ()))
-    weights = group_weights((group for *_, group in pairs), synthetic_share if sources else 1.0)
-    atlas = Atlas(pairs, weights, device)
-    del pairs
-    torch.set_float32_matmul_precision("high")
-    settings = replace(config or TrainingConfig(), steps=steps)
-    trainer = Trainer(PRESETS[model], settings, atlas, out)
-    if (out / "checkpoint.pt").is_file():
-        trainer.resume(out / "checkpoint.pt")
-    trainer.run(minutes)
-    facts = {"steps": str(trainer.step), "images": str(trainer.images)}
-    save_weights(trainer.average, out / "weights.safetensors", facts)
+    out, source = Path(out), find_model(model)
+    start = None if str(model) in PRESETS else source.weights
+    _check(source.config, start, out / "checkpoint.pt")
+    settings = config or recipe_for(source.config)
+    settings = settings if steps is None else replace(settings, steps=steps)
+    with training_processes(device) as place:
+        made = synthetic_pairs(synthetic, 256, synthetic_seed, out / "cache", workers)
+        real = load_sources(sources, images, min_area)
+        pairs = chain(real, made if synthetic else ())
+        atlas = _atlas(list(pairs), synthetic_share if sources else 1.0, place)
+        torch.set_float32_matmul_precision("high")
+        trainer = _trainer(source.config, start, settings, atlas, out)
+        trainer.run(minutes)
+        if is_first():
+            facts = {"steps": str(trainer.step), "images": str(trainer.images)}
+            save_weights(trainer.average, out / "weights.safetensors", facts)
     return trainer.average
+
+
+def _atlas(pairs: list[Pair], synthetic_share: float, place: torch.device) -> Atlas:
+    weights = group_weights((group for *_, group in pairs), synthetic_share)
+    try:
+        return Atlas(pairs, weights, place)
+    except ValueError as error:
+        raise DatasetError(f"nothing can be learnt from these data: {error}") from error
+
+
+def _check(model: ModelConfig, start: Path | None, checkpoint: Path) -> None:
+    """Find out what is wrong with model and weights before minutes are spent on data."""
+    sketch = sketch_network(model)
+    if checkpoint.is_file():
+        saved = torch.load(checkpoint, map_location="meta", weights_only=True)
+        check_fit(saved["net"], sketch, f"the weights in {checkpoint}")
+    elif start is not None:
+        check_fit(read_state(start), sketch, f"the weights in {start}")
+
+
+def _trainer(
+    model: ModelConfig, start: Path | None, settings: TrainingConfig, atlas: Atlas, out: Path
+) -> Trainer:
+    """Set up a run, or go on with the one that is there."""
+    checkpoint = out / "checkpoint.pt"
+    try:
+        trainer = Trainer(model, settings, atlas, out)
+        if checkpoint.is_file():
+            trainer.resume(checkpoint)
+        elif start is not None:
+            for network in (trainer.net, trainer.average):
+                fill(network, start)
+    except (ValueError, ConnectionError) as error:
+        raise ConfigError(f"{model.name!r} cannot be trained so: {error}") from error
+    return trainer
