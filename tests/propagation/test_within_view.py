@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SIZE, GRID, CHANNELS = 64, 16, 8
-EVERYWHERE = PropagationSettings(position_length=None, alpha_scale=4.0)
+EVERYWHERE = PropagationSettings(position_length=None, alpha_scale=4.0, contradicted_only=False)
 
 
 def batch(*prompts: tuple[int, bool, Sequence[tuple[float, float]]]) -> PromptBatch:
@@ -53,6 +53,16 @@ CLICKED, NEAR, FAR, GROUND = (14, 14), (18, 18), (46, 46), (14, 32)
 def change(prompts: PromptBatch, chosen: PropagationSettings) -> torch.Tensor:
     pixels, logits = scene()
     return (propagate(pixels, logits, prompts, chosen) - logits)[0, 0]
+
+
+def test_what_the_logits_obey_already_does_not_spread() -> None:
+    # All logits are at -1: the negative click is obeyed, the positive one is not.
+    chosen = replace(EVERYWHERE, contradicted_only=True)
+    positive, negative = ((CLICK, p, [CLICKED]) for p in (True, False))
+    assert not change(batch(negative), chosen).any()
+    assert torch.equal(change(batch(positive), chosen), change(batch(positive), EVERYWHERE))
+    both = change(batch(positive, (CLICK, False, [GROUND])), chosen)
+    assert torch.equal(both, change(batch(positive), EVERYWHERE))
 
 
 @pytest.mark.parametrize("positive", [True, False], ids=["positive", "negative"])
@@ -95,7 +105,13 @@ def test_prompts_of_one_polarity_never_move_a_logit_the_other_way(
     generator = torch.Generator().manual_seed(seed)
     pixels = torch.randn(1, CHANNELS, GRID, GRID, generator=generator)
     logits = 8 * torch.randn(1, 1, SIZE, SIZE, generator=generator)
-    chosen = PropagationSettings(iterations=iterations, theta_mu=theta, position_length=length)
+    chosen = replace(
+        EVERYWHERE,
+        iterations=iterations,
+        theta_mu=theta,
+        position_length=length,
+        alpha_scale=1.0,
+    )
     prompts = batch((kind, positive, [(20.0, 30.0), (40.0, 33.0)]))
     moved = propagate(pixels, logits, prompts, chosen) - logits
     moved = moved if positive else -moved
@@ -145,10 +161,12 @@ def test_views_of_a_batch_do_not_mix() -> None:
         batch((SCRIBBLE, False, [(40, 40), (40, 60)])),
     ]
     together = PromptBatch(*(torch.cat(parts) for parts in zip(*alone, strict=True)))
-    found = propagate(pixels, logits, together, PropagationSettings())
+    found = propagate(pixels, logits, together, PropagationSettings(contradicted_only=False))
     for view, prompts in enumerate(alone):
         one = slice(view, view + 1)
-        expected = propagate(pixels[one], logits[one], prompts, PropagationSettings())
+        expected = propagate(
+            pixels[one], logits[one], prompts, PropagationSettings(contradicted_only=False)
+        )
         torch.testing.assert_close(found[one], expected)
     assert torch.equal(found[1], logits[1])
 
@@ -158,7 +176,10 @@ def test_the_same_input_gives_the_same_bits() -> None:
     pixels = torch.randn(1, 32, 32, 32)
     logits = torch.randn(1, 1, 128, 128)
     prompts = batch((CLICK, True, [(50, 50)]), (SCRIBBLE, False, [(90, 10), (90, 60)]))
-    first, second = (propagate(pixels, logits, prompts, PropagationSettings()) for _ in range(2))
+    first, second = (
+        propagate(pixels, logits, prompts, PropagationSettings(contradicted_only=False))
+        for _ in range(2)
+    )
     assert torch.equal(first, second)
 
 
@@ -177,7 +198,7 @@ def test_refiner_takes_the_decoders_answer() -> None:
     prompts = batch((CLICK, True, [CLICKED]))
     with torch.inference_mode():
         found = ValuePropagation()(SimpleNamespace(pixels=pixels, logits=logits), prompts)
-    expected = propagate(pixels, logits, prompts, PropagationSettings())
+    expected = propagate(pixels, logits, prompts, PropagationSettings(contradicted_only=False))
     torch.testing.assert_close(found, expected)
 
 

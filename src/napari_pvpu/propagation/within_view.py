@@ -101,10 +101,12 @@ def propagate(
         features = _shrink(pixels.float(), settings.grid)
         shape = features.shape[-2:]
         fixed = fixed_tokens(prompts, logits.shape[-1], shape, settings.radius, fixed_mask)
+        values = pool(logits, shape).clamp(-settings.fixed_value, settings.fixed_value)
+        if settings.contradicted_only:
+            fixed = torch.where(values[:, 0] * fixed < 0, fixed, 0.0)
         if not bool(fixed.any()):
             return logits
         keys = F.layer_norm(features.flatten(2).transpose(1, 2), features.shape[1:2])
-        values = pool(logits, shape).clamp(-settings.fixed_value, settings.fixed_value)
         units = Units(
             keys=keys,
             values=values.flatten(2).transpose(1, 2) / settings.fixed_value,
