@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,10 +12,12 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from napari_pvpu.errors import ModelNotFoundError, WeightsError
+from napari_pvpu.errors import ConfigError, ModelNotFoundError, WeightsError
+from napari_pvpu.networks.config import EncoderConfig
 from napari_pvpu.networks.models import build_model
 from napari_pvpu.networks.weights import (
     bundled_path,
+    fill,
     load_model,
     read_config,
     resolve_weights,
@@ -73,6 +78,50 @@ def test_weights_that_do_not_fit_their_config_are_reported(
     path = tmp_path / "headless.safetensors"
     save_weights(net, path)
     with pytest.raises(WeightsError, match="do not fit"):
+        load_model(path)
+
+
+def test_differences_are_counted_and_the_first_ten_named(
+    file: Path, small_config: ModelConfig
+) -> None:
+    deeper = replace(small_config.encoder, depth=2, width=48)
+    network = build_model(replace(small_config, name="other", encoder=deeper))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    with pytest.raises(WeightsError) as caught:
+        fill(network, file)
+    message = str(caught.value)
+    assert message.startswith(f"the weights in {file} do not fit the network 'other'")
+    counts = re.findall(r"(\d+) (missing|unknown|of another shape) \(([^()]*)\)", message)
+    missing, shapes = counts
+    assert missing[1] == "missing"
+    assert int(missing[0]) > 10
+    assert missing[2].count(",") == 9
+    assert missing[2].endswith(f" and {int(missing[0]) - 10} more")
+    assert shapes[1] == "of another shape"
+    assert re.search(r"encoder\S+ is 32x?\S*, not 48", shapes[2])
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    smaller = build_model(small_config)
+    del smaller.decoder.head
+    with pytest.raises(WeightsError, match=r"architecture: \d+ unknown \(decoder.head\.\S+"):
+        fill(smaller, file)
+
+
+def test_another_config_may_be_given(file: Path, small_config: ModelConfig) -> None:
+    other = replace(small_config, name="mine", prompts=replace(small_config.prompts, sigma=3.0))
+    assert load_model(file, config=other).config == other
+
+
+def test_a_model_whose_package_is_missing_says_so(
+    tmp_path: Path, small_config: ModelConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = EncoderConfig(kind="mit", name="mit_b0")
+    config = replace(small_config, name="mit", encoder=encoder)
+    network = build_model(small_config)
+    network.config = config
+    path = tmp_path / "mit.safetensors"
+    save_weights(network, path)
+    monkeypatch.setitem(sys.modules, "segmentation_models_pytorch.encoders", None)
+    with pytest.raises(ConfigError, match=r"'mit' cannot be built: .*napari-pvpu\[backbones\]"):
         load_model(path)
 
 

@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from napari_pvpu.errors import ConfigError, DatasetError, WeightsError
+from napari_pvpu.model_files import config_as_yaml
 from napari_pvpu.networks import models
-from napari_pvpu.networks.weights import load_model
+from napari_pvpu.networks.weights import load_model, save_weights
 from napari_pvpu.training.command import group_weights, synthetic_pairs, train
 from napari_pvpu.training.datasets import ViewSampling
+from napari_pvpu.training.recipes import changed, recipe_for
 from napari_pvpu.training.trainer import TrainingConfig
+from napari_pvpu.yaml_files import merged, to_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,3 +83,94 @@ def test_run_from_annotations(
     assert (tmp_path / "run" / "weights.safetensors").is_file()
     with pytest.raises(ValueError, match="no image holds an object"):
         train([str(file)], tmp_path / "none", images=tmp_path, min_area=601, **options)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    labels = np.zeros((64, 64), np.uint8)
+    labels[10:30, 20:50] = 1
+    for folder, array in (("images", labels * 200), ("masks", labels)):
+        (tmp_path / "set" / folder).mkdir(parents=True)
+        Image.fromarray(array).save(tmp_path / "set" / folder / "one.png")
+    return tmp_path / "set"
+
+
+QUICK = TrainingConfig(
+    views=2, objects=1, steps=1, precision="float32", sampling=ViewSampling(size=64)
+)
+
+
+def test_weights_that_are_named_are_the_start(
+    tmp_path: Path, data: Path, small_config: ModelConfig
+) -> None:
+    torch.manual_seed(5)
+    start = tmp_path / "start.safetensors"
+    save_weights(models.build_model(small_config), start, dtype=torch.float32)
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(config_as_yaml(small_config) + "weights: start.safetensors\n")
+    still = changed(QUICK, {"optimizer": {"rate": 0.0}})
+    for model in (start, mine):
+        out = tmp_path / model.stem
+        trained = train([str(data)], out, model=model, synthetic=0, config=still)
+        for name, value in load_model(start).named_parameters():
+            torch.testing.assert_close(trained.state_dict()[name], value, msg=name)
+    # A run that has begun goes on from its own checkpoint instead.
+    goes_on = train([str(data)], tmp_path / "mine", model=mine, synthetic=0, config=QUICK, steps=2)
+    assert not torch.equal(*(next(net.parameters()) for net in (goes_on, load_model(start))))
+
+
+def test_without_a_recipe_it_is_the_models_own(
+    tmp_path: Path, data: Path, small_config: ModelConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def trainer(model, settings, *_):
+        seen.append(settings)
+        raise ValueError("enough")
+
+    monkeypatch.setattr("napari_pvpu.training.command.Trainer", trainer)
+    monkeypatch.setitem(models.PRESETS, "small", small_config)
+    with pytest.raises(ConfigError, match="'small' cannot be trained so: enough"):
+        train([str(data)], tmp_path / "run", model="small", synthetic=0)
+    assert seen == [recipe_for(small_config)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"encoder": {"depth": 2}}, r"the weights in .*checkpoint.pt do not fit .* missing \("),
+        ({"prompts": {"hidden": 24}}, r"checkpoint.pt do not fit .* is 32x\d+, not 24x"),
+    ],
+    ids=["names", "shapes"],
+)
+def test_a_checkpoint_of_another_model_is_refused_at_once(
+    tmp_path: Path, data: Path, small_config: ModelConfig, changes, message
+) -> None:
+    model, out = tmp_path / "mine.yaml", tmp_path / "run"
+    model.write_text(config_as_yaml(small_config))
+    train([str(data)], out, model=model, synthetic=0, config=QUICK)
+    before = (out / "checkpoint.pt").read_bytes()
+    model.write_text(to_yaml(merged(small_config.to_dict(), changes)))
+    with pytest.raises(WeightsError, match=message):
+        train(["no data is read"], out, model=model, synthetic=0, config=QUICK)
+    assert (out / "checkpoint.pt").read_bytes() == before
+
+
+def test_a_recipe_that_does_not_work_out(
+    tmp_path: Path, data: Path, small_config: ModelConfig
+) -> None:
+    model = tmp_path / "mine.yaml"
+    model.write_text(config_as_yaml(small_config))
+    config = changed(QUICK, {"shards": 3})
+    with pytest.raises(ConfigError, match="2 views a step cannot be shared by 3 shards"):
+        train([str(data)], tmp_path / "run", model=model, synthetic=0, config=config)
+
+
+def test_data_without_objects_are_refused(
+    tmp_path: Path, data: Path, small_config: ModelConfig
+) -> None:
+    Image.fromarray(np.zeros((64, 64), np.uint8)).save(data / "masks" / "one.png")
+    model = tmp_path / "mine.yaml"
+    model.write_text(config_as_yaml(small_config))
+    with pytest.raises(DatasetError, match="no image holds an object"):
+        train([str(data)], tmp_path / "run", model=model, synthetic=0, config=QUICK)
