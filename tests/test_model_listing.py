@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -98,3 +99,18 @@ def test_the_table_can_be_read() -> None:
     assert two.split() == "long-name 97.07 0.00 448 - - convert or train".split()
     assert len({line.index(word) for line, word in ((one, "bundled"), (two, "convert"))}) == 1
     assert "CC BY-NC 4.0" in "\n".join(rest)
+
+
+def test_the_documented_sizes_are_those_counted(rows: dict[str, PresetRow]) -> None:
+    page = Path(__file__).parents[1] / "docs" / "models.md"
+    lines = [line.split(" | ") for line in page.read_text(encoding="utf-8").splitlines()]
+    told = {line[0].removeprefix("| "): tuple(line[1:4]) for line in lines if len(line) == 6}
+    assert told.pop("name") == ("parameters", "of these at each interaction", "view")
+    assert told == {
+        row.name: (
+            f"{row.parameters / 1e6:.2f} M",
+            f"{row.interactive_parameters / 1e6:.2f} M",
+            str(row.view_size),
+        )
+        for row in rows.values()
+    }

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import pytest
 import torch
 from torch.nn import functional as F
 
 from napari_pvpu.networks.losses import normalized_focal_loss
+from napari_pvpu.networks.models import PRESETS, build_model
 from napari_pvpu.networks.prompt_encoding import CLICK, PromptBatch
 from napari_pvpu.networks.simpleclick import SimpleClick, SimpleClickConfig
+from napari_pvpu.networks.vision_transformer import VisionTransformer
+
+if TYPE_CHECKING:
+    from napari_pvpu.networks.config import ModelConfig
 
 pytest.importorskip("timm")
 
@@ -110,3 +118,48 @@ def test_bfloat16_is_close() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         rough = net(view, clicks(2)).logits
     assert (rough - exact).norm() / exact.norm() < 0.02
+
+
+def test_its_preset_is_the_released_network() -> None:
+    with torch.device("meta"):
+        one, two = build_model("simpleclick-vit-b"), SimpleClick(SimpleClickConfig())
+    assert one.settings == two.settings
+    assert one.config == PRESETS["simpleclick-vit-b"]
+
+
+def small_preset_with(**encoder: object) -> ModelConfig:
+    config = PRESETS["simpleclick-vit-b"]
+    sizes = {"width": 32, "depth": 2, "heads": 2, "window_size": 2, "global_blocks": (1,)}
+    small = replace(config.encoder, **(sizes | encoder))
+    return replace(config, view_size=64, encoder=small, pyramid=(4, 8, 8, 16))
+
+
+def test_a_frozen_encoder_stays_as_it_is() -> None:
+    network = build_model(small_preset_with(frozen=True))
+    assert {p.requires_grad for p in network.trunk.vit.parameters()} == {False}
+    assert {p.requires_grad for p in network.head.parameters()} == {True}
+
+
+def test_a_pretrained_encoder_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched = []
+    monkeypatch.setattr(VisionTransformer, "load_pretrained", lambda self: fetched.append(self))
+    network = build_model(small_preset_with(pretrained=True))
+    assert fetched == [network.trunk.vit]
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value"),
+    [
+        ("encoder", "kind", "mae"),
+        ("encoder", "patch_size", 8),
+        ("prompts", "tokens", True),
+        ("prompts", "fusion", "none"),
+        ("decoder", "classifier", "probabilistic"),
+        ("decoder", "key_adaptation", 1),
+    ],
+)
+def test_settings_without_a_meaning_are_refused(part: str, name: str, value: object) -> None:
+    config = small_preset_with()
+    config = replace(config, **{part: replace(getattr(config, part), **{name: value})})
+    with pytest.raises(ValueError, match=f"{part}.{name} {value!r} does not go with decoder.kind"):
+        build_model(config)

@@ -47,10 +47,11 @@ def test_probabilistic_attention_begins_with_boxes_alone() -> None:
         (ModelConfig(), "pvpu"),
         (ModelConfig(decoder=DecoderConfig(kind="dma")), "pvpuformer"),
         (ModelConfig(decoder=DecoderConfig(kind="imsa")), "interformer"),
+        (ModelConfig(decoder=DecoderConfig(kind="simpleclick")), "simpleclick"),
         (ModelConfig(decoder=DecoderConfig(classifier="probabilistic")), "probabilistic"),
         (ModelConfig(encoder=EncoderConfig(kind="botnet")), "probabilistic"),
     ],
-    ids=["light", "dma", "imsa", "classifier", "botnet"],
+    ids=["light", "dma", "imsa", "simpleclick", "classifier", "botnet"],
 )
 def test_every_model_has_its_recipe(model: ModelConfig, expected: str) -> None:
     recipe = recipe_for(model)
