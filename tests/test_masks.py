@@ -14,7 +14,6 @@ from napari_pvpu.masks import (
     agreement,
     carry_probability,
     draw,
-    hold,
     marked_pixels,
     outline,
     prior_probability,
@@ -212,25 +211,3 @@ def test_agreement_of_masks_seen_in_two_views(swap):
 def test_what_lies_outside_the_smaller_view_counts_as_disagreement():
     everywhere = np.full((128, 128), 9, np.float32)
     assert agreement(everywhere, View(0, 0, 64), everywhere, View(0, 0, 128), 0.0) == 0.25
-
-
-@pytest.mark.parametrize(
-    ("positive", "expected"),
-    [(True, [[6, 6, 6, -6]]), (False, [[-6, 6, -6, -6]])],
-    ids=["grows", "shrinks"],
-)
-def test_hold_keeps_what_a_prompt_cannot_have_meant(positive, expected):
-    before = np.array([[6, 6, -6, -6]], np.float32).repeat(4, axis=0)
-    now = np.array([[-6, 6, 6, -6]], np.float32).repeat(4, axis=0)
-    view = View(0, 0, 4, 4)
-    held = hold(now, view, before, view, positive, 0.5)
-    assert held.tolist() == expected * 4
-
-
-def test_hold_knows_nothing_beyond_the_view_before():
-    before = np.full((4, 4), 6, np.float32)
-    now = np.full((4, 4), -6, np.float32)
-    held = hold(now, View(0, 0, 8, 4), before, View(0, 0, 4, 4), True, 0.5)
-    assert (held[:2, :2] == 6).all()
-    assert (held[2:] == -6).all()
-    assert (held[:, 2:] == -6).all()

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from napari_pvpu.corrections import confine, hold, known_before
 from napari_pvpu.masks import (
     agreement,
     carry_probability,
     draw,
-    hold,
     logit,
     outline,
     prior_probability,
@@ -141,7 +141,7 @@ class Interaction:
         if request.prompts == base.prompts:
             return self._judge(base)
         if self._grown():
-            return self._hold(base, self._review(self._explore(self._next_look(base))))
+            return self._correct(base, self._review(self._explore(self._next_look(base))))
         # Prompts moved or went: what was fed back before may hold their traces, so start anew,
         # then once more with the answer, as if the prompts had come one after another.
         look = self._review(self._first_look(base))
@@ -171,32 +171,40 @@ class Interaction:
             view = next_view(view, found, nowhere, self._bounds(), self._source.shape, self._policy)
         return self._look(view, self._fed(self._carried(base, view), view))
 
-    def _hold(self, base: ObjectState, look: _Look) -> _Look:
-        """Let the mask only grow by positive marks and only shrink by negative ones.
+    def _correct(self, base: ObjectState, look: _Look) -> _Look:
+        """Let new marks change the mask in their own direction and neighbourhood only.
 
         Boxes and prior masks say where the object ends as well as where it is: they are free.
         """
-        request, state = self._request, look.state
-        added = request.prompts[len(base.prompts) :]
+        state = look.state
+        added = self._request.prompts[len(base.prompts) :]
         marks = [prompt for prompt in added if isinstance(prompt, Click | Scribble)]
-        polarities = {mark.positive for mark in marks}
-        if not self._rules.hold or len(polarities) != 1 or len(marks) < len(added):
+        if len({mark.positive for mark in marks}) != 1 or len(marks) < len(added):
             return look
-        positive = polarities.pop()
-        logits = self._held(state.logits, state, base.logits, base, positive)
+        logits = self._corrected(state.logits, state, base.logits, base, marks)
         propagated = state.propagated
         if propagated is not None:
             before = base.logits if base.propagated is None else base.propagated
-            propagated = self._held(propagated, state, before, base, positive)
+            propagated = self._corrected(propagated, state, before, base, marks)
         return self._judge(replace(state, logits=logits, propagated=propagated))
 
-    def _held(
-        self, now: Halves, state: ObjectState, before: Halves, base: ObjectState, positive: bool
+    def _corrected(
+        self,
+        answer: Halves,
+        state: ObjectState,
+        before: Halves,
+        base: ObjectState,
+        marks: Sequence[Click | Scribble],
     ) -> Halves:
-        """Hold one kind of logits by the same kind of the state before."""
-        settled = self._settled(before, base)
-        held = hold(now, state.view, settled, base.view, positive, self._request.threshold)
-        return held.clip(-6e4, 6e4).astype(np.float16)
+        """Correct one kind of logits by the same kind of the state before."""
+        rules, threshold = self._rules, self._request.threshold
+        old = known_before(self._settled(before, base), base.view, state.view)
+        now = answer.astype(np.float32)
+        if rules.hold:
+            now = hold(now, old, marks[0].positive, threshold)
+        if rules.reach:
+            now = confine(now, old, state.view, marks, len(state.prompts), threshold, rules)
+        return now.clip(-6e4, 6e4).astype(np.float16)
 
     def _first_look(self, base: ObjectState | None) -> _Look:
         """Look at an object of which only prompts are known, through the best of several views."""

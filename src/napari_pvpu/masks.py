@@ -27,9 +27,10 @@ __all__ = [
     "Drawing",
     "MaskRules",
     "agreement",
+    "carry",
     "carry_probability",
+    "dense_path",
     "draw",
-    "hold",
     "logit",
     "marked_pixels",
     "outline",
@@ -40,9 +41,6 @@ __all__ = [
 
 Floats = npt.NDArray[np.float32]
 PixelBox = tuple[int, int, int, int]
-
-# Logits that are interpolated stay within these bounds: beyond them they say nothing new.
-_SURE = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,12 @@ class MaskRules:
     speck_margin : float
         How far below the threshold, in logits, dropped pixels are pushed.
     hold : bool
-        Whether a mask only grows by prompts that are positive and only shrinks by negative ones.
+        Whether a mask only grows by positive marks and only shrinks by negative ones.
+    reach : tuple of float
+        How far a mark may change a mask, in units of its own distance from the mask's border: for
+        the second prompt of an object, the third and so on; the last for all that follow.
+    reach_margin : float
+        Model pixels that are added to it.
     """
 
     disk_radius: float = 2.5
@@ -68,6 +71,8 @@ class MaskRules:
     speck_share: float = 0.2
     speck_margin: float = 1.0
     hold: bool = True
+    reach: tuple[float, ...] = (10.0, 5.0)
+    reach_margin: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +142,11 @@ def settle(
     for prompt in prompts:
         if isinstance(prompt, Click | Scribble):
             _push(
-                settled, view.to_view(_dense(prompt, 1 / view.scale)), prompt.positive, cut, rules
+                settled,
+                view.to_view(dense_path(prompt, 1 / view.scale)),
+                prompt.positive,
+                cut,
+                rules,
             )
     settled[~_inside(view, shape)] = cut - 40
     _drop_specks(settled, view, prompts, cut, rules)
@@ -227,61 +236,24 @@ def marked_pixels(prompt: Prompt, shape: tuple[int, int]) -> npt.NDArray[np.intp
     """
     if not isinstance(prompt, Click | Scribble):
         return np.empty((0, 2), np.intp)
-    pixels = np.floor(_dense(prompt, 0.5) + 0.5)
+    pixels = np.floor(dense_path(prompt, 0.5) + 0.5)
     # A position on the image's far rim rounds to the pixel beyond it.
-    rim = (pixels == shape) & (_dense(prompt, 0.5) <= np.array(shape) - 0.5)
+    rim = (pixels == shape) & (dense_path(prompt, 0.5) <= np.array(shape) - 0.5)
     pixels -= rim
     inside = ((pixels >= 0) & (pixels < shape)).all(axis=1)
     return pixels[inside].astype(np.intp)
 
 
-def hold(
-    now: npt.NDArray[np.floating],
-    view: View,
-    before: Floats,
-    before_view: View,
-    positive: bool,
-    threshold: float,
-) -> Floats:
-    """Return logits that take nothing away after a positive prompt, add nothing after a negative.
-
-    A correction is meant for one place; a network's new answer often wavers in others.
-
-    Parameters
-    ----------
-    now : array, (S, S)
-        The new answer in `view`.
-    view, before_view : View
-        Where both lie.
-    before : array, (S, S), float32
-        Settled logits of the mask before, in `before_view`.
-    positive : bool
-        Polarity of what is new among the prompts.
-    threshold : float
-        Probability above which a pixel belongs to the object.
-
-    Returns
-    -------
-    array, (S, S), float32
-        The answer before where it was right to stay, else the new one.
-    """
-    cut, held = logit(threshold), now.astype(np.float32)
-    known: npt.NDArray[np.bool_] | bool = True
-    old = before
-    if view != before_view:
-        origin, step = (before_view.row, before_view.col), 1 / before_view.scale
-        old = _show(before.clip(-_SURE, _SURE), origin, step, view)
-        known = _show(np.ones_like(before), origin, step, view) > 0.99
-    inside = old > cut
-    stays = (inside & (held <= cut)) if positive else (~inside & (held > cut))
-    return np.where(stays & known, old, held)
+def carry(values: npt.NDArray[np.generic], old: View, new: View) -> Floats:
+    """Show a raster of one view in another, (S, S), 0 where nothing is known."""
+    if old == new:
+        return values.astype(np.float32)
+    return _show(values, (old.row, old.col), 1 / old.scale, new)
 
 
 def carry_probability(logits: npt.NDArray[np.floating], old: View, new: View) -> Floats:
     """Show logits of one view as probabilities in another, (S, S), 0 where nothing is known."""
-    if old == new:
-        return sigmoid(logits)
-    return _show(sigmoid(logits), (old.row, old.col), 1 / old.scale, new)
+    return carry(sigmoid(logits), old, new)
 
 
 def agreement(one: Floats, one_view: View, two: Floats, two_view: View, cut: float) -> float:
@@ -372,7 +344,7 @@ def _drop_specks(
     keep[areas.argmax()] = True
     for prompt in prompts:
         if isinstance(prompt, Click | Scribble) and prompt.positive:
-            pixels = np.rint(view.to_view(_dense(prompt, 1 / view.scale))).astype(np.intp)
+            pixels = np.rint(view.to_view(dense_path(prompt, 1 / view.scale))).astype(np.intp)
             pixels = pixels[((pixels >= 0) & (pixels < logits.shape)).all(axis=1)]
             keep[components[pixels[:, 0], pixels[:, 1]]] = True
     keep[0] = True
@@ -380,7 +352,7 @@ def _drop_specks(
     logits[specks] = np.minimum(logits[specks], cut - rules.speck_margin)
 
 
-def _dense(prompt: Click | Scribble, spacing: float) -> npt.NDArray[np.float64]:
+def dense_path(prompt: Click | Scribble, spacing: float) -> npt.NDArray[np.float64]:
     """Positions (n, 2) along a prompt, data coordinates, at most `spacing` apart."""
     if isinstance(prompt, Click):
         return np.array([prompt.position])

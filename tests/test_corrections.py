@@ -1,0 +1,97 @@
+"""What a correction may change of a mask."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_pvpu.corrections import confine, hold, known_before
+from napari_pvpu.masks import MaskRules
+from napari_pvpu.prompts import Click, Scribble
+from napari_pvpu.views import View
+
+VIEW = View(0, 0, 64, 64)
+RULES = MaskRules()
+
+
+def square(row0, row1, col0=10, col1=50, size=64):
+    logits = np.full((size, size), -6, np.float32)
+    logits[row0:row1, col0:col1] = 6
+    return logits
+
+
+@pytest.mark.parametrize(
+    ("positive", "expected"),
+    [(True, [6, 6, 6, -6]), (False, [-6, 6, -6, -6])],
+    ids=["grows", "shrinks"],
+)
+def test_hold_keeps_what_a_mark_cannot_have_meant(positive, expected):
+    before = np.array([[6, 6, -6, -6]], np.float32)
+    now = np.array([[-6, 6, 6, -6]], np.float32)
+    assert hold(now, before, positive, 0.5).tolist() == [expected]
+
+
+@pytest.mark.parametrize("positive", [True, False])
+def test_hold_takes_the_new_answer_where_nothing_was_known(positive):
+    now = np.array([[-6, 6]], np.float32)
+    assert hold(now, np.full((1, 2), np.nan, np.float32), positive, 0.5).tolist() == now.tolist()
+
+
+def test_a_mark_changes_its_neighbourhood_and_nothing_beyond_its_reach():
+    # The mask ends at row 40, truly at row 37; the new answer shrinks it all around.
+    before, now = square(10, 40), square(12, 37, 12, 48)
+    rules = replace(RULES, reach=(5.0,), reach_margin=0.0)
+    got = confine(now, before, VIEW, [Click((38, 30), False)], 2, 0.5, rules) > 0
+    # The click lies two pixels inside: it reaches ten.
+    assert not got[37:40, 28:33].any()
+    assert got[10:12, 10:50].all()
+    assert got[37:40, 10:18].all()
+    assert got[37:40, 42:50].all()
+
+
+def test_a_deep_mark_reaches_everything():
+    before, now = square(10, 50), square(10, 30)
+    got = confine(now, before, VIEW, [Click((40, 30), False)], 2, 0.5, RULES)
+    assert ((got > 0) == (now > 0)).all()
+
+
+@pytest.mark.parametrize(("count", "rows"), [(2, 10), (3, 5), (9, 5)])
+def test_later_marks_reach_less_far(count, rows):
+    before, now = square(0, 20, 0, 64), square(0, 60, 0, 64)
+    click = Click((20, 30))  # one pixel outside the mask
+    got = confine(now, before, VIEW, [click], count, 0.5, replace(RULES, reach_margin=0.0)) > 0
+    reached = np.flatnonzero(got[:, 30])[-1] - 20
+    assert rows - 2 <= reached <= rows
+
+
+@pytest.mark.parametrize("positive", [True, False])
+def test_a_mark_on_the_right_side_already_tells_no_size(positive):
+    before, now = square(10, 40), square(5, 60)
+    click = Click((20, 30) if positive else (60, 60), positive)
+    assert confine(now, before, VIEW, [click], 3, 0.5, RULES) is now
+
+
+def test_the_deepest_place_of_a_scribble_counts():
+    before, now = square(10, 20), square(10, 60)
+    line = Scribble([(20, 30), (40, 30)])
+    got = confine(now, before, VIEW, [line], 3, 0.5, RULES) > 0
+    assert got[20:45, 28:33].all()
+
+
+def test_what_was_not_seen_before_comes_from_the_new_answer():
+    before = square(10, 40)
+    before[:, 40:] = np.nan
+    now = square(10, 60, 10, 64)
+    got = confine(now, before, VIEW, [Click((41, 20))], 3, 0.5, RULES) > 0
+    assert (got[:, 40:] == (now[:, 40:] > 0)).all()
+
+
+def test_the_mask_before_is_shown_in_the_new_view():
+    before = np.full((4, 4), 6, np.float32)
+    assert known_before(before, View(0, 0, 4, 4), View(0, 0, 4, 4)) is before
+    shown = known_before(before, View(0, 0, 4, 4), View(0, 0, 8, 4))
+    assert (shown[:2, :2] == 6).all()
+    assert np.isnan(shown[2:]).all()
+    assert np.isnan(shown[:, 2:]).all()
