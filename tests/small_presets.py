@@ -84,10 +84,13 @@ def _small_imsa(config: ModelConfig, times: int) -> ModelConfig:
     )
 
 
-def made_up_scene(side: int = 96) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
-    """A grey picture of a disk, a box and an ellipse, and their labels."""
-    row, col = np.mgrid[:side, :side] / side
-    labels = np.zeros((side, side), np.uint16)
+def made_up_scene(side: int = 96, margin: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
+    """A grey picture of a disk, a box and an ellipse, and their labels.
+
+    `side` pixels hold the three; `margin` pixels of ground lie around them.
+    """
+    row, col = (np.mgrid[: side + 2 * margin, : side + 2 * margin] - margin) / side
+    labels = np.zeros(row.shape, np.uint16)
     labels[(row - 0.27) ** 2 + (col - 0.27) ** 2 < 0.17**2] = 1
     labels[(np.abs(row - 0.7) < 0.13) & (np.abs(col - 0.28) < 0.18)] = 2
     labels[((row - 0.5) / 0.3) ** 2 + ((col - 0.74) / 0.15) ** 2 < 1] = 3
