@@ -284,7 +284,7 @@ def page(values: dict[str, Any]) -> str:
         "Mean ± standard deviation over seeds. IoU is the plain mean over the sets after 1, 3 and "
         "5 prompts of the simulated user; the last column is the difference of the mean of the "
         "three from the base's, seed by seed, with a star where a t-test at 5 % calls it real. "
-        f"With {len(found) - 1} rows a star or so comes by chance now and then.",
+        f"{_stars(found)} {_unborn(values['runs'])}".strip(),
         "",
         *(f"- **{row['variant']}**: {values['variants'][row['variant']]}" for row in found),
         "",
@@ -306,6 +306,27 @@ def page(values: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _stars(found: list[dict[str, str]]) -> str:
+    if not any(row["against base"].endswith("*") for row in found):
+        return "No difference has one: all of them may be chance."
+    return f"Among {len(found) - 1} rows one comes by chance now and then."
+
+
+def _unborn(runs: dict[str, dict[str, dict[str, Any]]]) -> str:
+    """Name the variants that still answered with nothing when their training ended."""
+    means = {
+        name: np.mean([run["training"]["iou"] for run in seeds.values()])
+        for name, seeds in runs.items()
+    }
+    names = [name for name, mean in means.items() if mean < 0.05]
+    if not names:
+        return ""
+    return (
+        f"At the end of its training {' and '.join(names)} still answered the simulated user with "
+        "empty masks, so that its row says only that it needs longer to begin."
+    )
+
+
 def _images(limit: int | None) -> str:
     return "all images" if limit is None else f"up to {limit} images each"
 
@@ -318,8 +339,8 @@ def _advice(share: float) -> str:
         "Networks this young have hardly learnt what objects are. The table can tell whether a "
         "part makes the beginning of training easier or harder, and whether a variant trains at "
         "all. It cannot tell what a part is worth at the end: what helps early is often what has "
-        "to be learnt least, and parts that refine a good answer (the visual term, EM, key "
-        "adaptation) have little to refine yet."
+        "to be learnt least, a part that refines good answers has little to refine yet, and EM has "
+        "more to mend in a weak network than in a good one."
     )
 
 
