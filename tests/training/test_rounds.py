@@ -111,3 +111,21 @@ def test_prompts_mean_the_object_and_then_the_errors_they_answer() -> None:
     assert regions.shape == (2, 2, 8, 8)
     assert regions[0, 0, 1:5, 1:5].tolist() == [[1.0] * 4] * 4
     assert float(regions[0, 0].sum()) == 16.0
+
+
+def test_what_is_drawn_outside_the_image_is_no_error() -> None:
+    class Bold(Bias):
+        """Draws everything, in a view whose right half lies outside the image."""
+
+        def encode(self, view: Tensor) -> Features:
+            features = super().encode(view)
+            features.inside[..., SIZE // 2 :] = 0
+            return features
+
+    network = Bold()
+    network.bias.data.fill_(3.0)
+    masks = torch.zeros(1, SIZE, SIZE, dtype=torch.bool)
+    masks[0, :, : SIZE // 2] = True
+    user = SimulatedUser(UserHabits(), torch.Generator().manual_seed(0))
+    losses = Rounds(network, PLAIN, ALONE)(torch.rand(1, 3, SIZE, SIZE), masks, 1, 3, user)
+    assert losses.iou.item() == 1.0

@@ -116,6 +116,7 @@ class Rounds(nn.Module):
         memory = PromptMemory()
         previous, prediction = self._start(truth, user)
         kept = features.detach()
+        inside = features.inside[:, 0] > 0
         every = bool(self.losses.rounds)
         parts: list[Losses] = []
         for index in range(rounds - 1):
@@ -127,7 +128,8 @@ class Rounds(nn.Module):
                 with torch.no_grad():
                     logits = self.network.decode(kept, memory.batch(), previous).logits
             previous = logits.detach().sigmoid()
-            prediction = previous[:, 0] > 0.5
+            # Nobody sees, or corrects, what lies outside the image.
+            prediction = (previous[:, 0] > 0.5) & inside
         user.answer(truth, prediction, memory)
         if len(memory.rounds) > 1 and user.chance() < self.play.forget:
             previous = None
@@ -169,7 +171,7 @@ class Rounds(nn.Module):
             p2c = p2c_loss(
                 out.pixels.float(), out.prompt_features.float(), meant, prompts.kind != EMPTY
             )
-        predicted = out.logits.detach()[:, 0] > 0
+        predicted = (out.logits.detach()[:, 0] > 0) & (features.inside[:, 0] > 0)
         overlap = (predicted & truth).flatten(1).sum(1)
         union = (predicted | truth).flatten(1).sum(1)
         iou = overlap / union.clamp(min=1)
