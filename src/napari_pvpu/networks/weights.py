@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -96,32 +96,9 @@ def read_config(path: str | Path) -> ModelConfig:
             f"expected {_FORMAT!r})"
         )
     try:
-        return ModelConfig.from_dict(_nested(json.loads(header["config"])))
+        return ModelConfig.from_dict(json.loads(header["config"]))
     except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"{path} holds a config that cannot be used: {error}") from error
-
-
-def _nested(values: dict[str, Any]) -> dict[str, Any]:
-    """Read the flat config of the first weights files."""
-    if "vit_width" not in values:
-        return values
-    encoder = {k: values[k] for k in ("stem", "stage_channels", "stage_depths")}
-    encoder |= {k: values[f"vit_{k}"] for k in ("width", "depth", "heads", "mlp_ratio")}
-    prompts = {k: values[f"ppue_{k}"] for k in ("sigma", "gamma", "tau", "hidden")}
-    prompts["disk_radius"] = values["disk_radius"]
-    decoder = {
-        "depth": values["decoder_depth"],
-        "heads": values["decoder_heads"],
-        "pixel_channels": values["pixel_dim"],
-    }
-    return {
-        "name": values["name"],
-        "view_size": values["view_size"],
-        "pyramid": values["pyramid_channels"],
-        "encoder": encoder,
-        "prompts": prompts,
-        "decoder": decoder,
-    }
 
 
 def load_model(
