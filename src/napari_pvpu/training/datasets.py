@@ -16,10 +16,8 @@ import torch
 from scipy import ndimage as ndi
 from torch import Tensor
 
-from napari_pvpu.evaluation.dataset import MaskFolder
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
@@ -343,23 +341,3 @@ def _blur_some(image: Tensor, chosen: Tensor) -> Tensor:
     blurred = torch.nn.functional.avg_pool2d(padded, 3, 1)
     # A NaN would spread from the border of the image; keep such pixels sharp.
     return torch.where(chosen & ~blurred.isnan(), blurred, image)
-
-
-def load_folders(
-    folders: Sequence[str],
-) -> Iterable[tuple[NDArray[np.generic], NDArray[np.generic], str]]:
-    """Yield all pairs of dataset folders, each a group named after its path.
-
-    Parameters
-    ----------
-    folders : sequence of str
-        Folders with ``images/`` and ``masks/``.
-
-    Yields
-    ------
-    image, labels, group : ndarray, ndarray, str
-        As `Atlas` takes them.
-    """
-    for folder in folders:
-        for sample in MaskFolder(folder):
-            yield sample.image, sample.labels, str(folder)
