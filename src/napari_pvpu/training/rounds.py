@@ -97,7 +97,13 @@ class Rounds(nn.Module):
         self.play = play
 
     def forward(
-        self, image: Tensor, truth: Tensor, objects: int, rounds: int, user: SimulatedUser
+        self,
+        image: Tensor,
+        truth: Tensor,
+        objects: int,
+        rounds: int,
+        user: SimulatedUser,
+        others: Tensor | None = None,
     ) -> Losses:
         """Encode views, play the rounds on every object, return what the answers cost.
 
@@ -110,7 +116,9 @@ class Rounds(nn.Module):
         objects, rounds : int
             Objects of each view; rounds for all of them.
         user : SimulatedUser
-            Gives the prompts; all that is random is drawn from its generator.
+            Gives the prompts; all that is random is drawn from its generators.
+        others : Tensor, optional
+            ``(B * objects, S, S)`` bool, pixels of other labelled objects in the same view.
         """
         features = self.network.encode(image).repeat(objects)
         memory = PromptMemory()
@@ -120,7 +128,7 @@ class Rounds(nn.Module):
         every = bool(self.losses.rounds)
         parts: list[Losses] = []
         for index in range(rounds - 1):
-            user.answer(truth, prediction, memory)
+            user.answer(truth, prediction, memory, others)
             if every:
                 losses, logits = self._cost(features, truth, memory, previous)
                 parts.append(_scaled(losses, self._weight(index)))
@@ -130,7 +138,7 @@ class Rounds(nn.Module):
             previous = logits.detach().sigmoid()
             # Nobody sees, or corrects, what lies outside the image.
             prediction = (previous[:, 0] > 0.5) & inside
-        user.answer(truth, prediction, memory)
+        user.answer(truth, prediction, memory, others)
         if len(memory.rounds) > 1 and user.chance() < self.play.forget:
             previous = None
         last, _ = self._cost(features, truth, memory, previous)

@@ -131,6 +131,14 @@ class PromptMemory:
         return PromptBatch(*(torch.cat(parts, dim=1) for parts in zip(*self.rounds, strict=True)))
 
 
+def host_generator(generator: torch.Generator) -> torch.Generator:
+    """Return a generator on the CPU: the given one, or one seeded by it if it is elsewhere."""
+    if generator.device.type == "cpu":
+        return generator
+    seed = torch.randint(0, 2**62, (1,), generator=generator, device=generator.device)
+    return torch.Generator().manual_seed(int(seed))
+
+
 class SimulatedUser:
     """Look at predictions and give the next prompt to each.
 
@@ -139,21 +147,37 @@ class SimulatedUser:
     habits : UserHabits
         Mix and care of the prompts.
     generator : torch.Generator
-        On the device of the masks.
+        On the device of the masks; draws what is chosen for each object.
+    host : torch.Generator, optional
+        On the CPU; draws what holds for a whole batch, so that nothing waits for another device.
+        Left out, a `generator` on the CPU serves as both; one on another device seeds a new one,
+        which waits for that device once.
     """
 
-    def __init__(self, habits: UserHabits, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        habits: UserHabits,
+        generator: torch.Generator,
+        host: torch.Generator | None = None,
+    ) -> None:
         self.habits = habits
         self.generator = generator
+        self.host = host_generator(generator) if host is None else host
 
     def chance(self) -> float:
         """Draw a number between 0 and 1, for a choice that holds for the whole batch."""
-        return float(self._uniform(1))
+        return float(torch.rand(1, generator=self.host))
 
     def _uniform(self, *shape: int) -> Tensor:
         return torch.rand(*shape, generator=self.generator, device=self.generator.device)
 
-    def answer(self, truth: Tensor, prediction: Tensor | None, memory: PromptMemory) -> None:
+    def answer(
+        self,
+        truth: Tensor,
+        prediction: Tensor | None,
+        memory: PromptMemory,
+        others: Tensor | None = None,
+    ) -> None:
         """Add one prompt for each object to the memory.
 
         Parameters
@@ -164,10 +188,12 @@ class SimulatedUser:
             ``(N, S, S)`` bool; None before the first prompt.
         memory : PromptMemory
             Grows by one round. An object without any error gets an empty slot.
+        others : Tensor, optional
+            ``(N, S, S)`` bool, pixels of other objects in the same views.
         """
         if prediction is not None and self.habits.blind and self.chance() < self.habits.blind:
             prediction = self._imagined(truth)
-        shift = torch.randint(0, 2, (2,), generator=self.generator, device=truth.device).tolist()
+        shift = torch.randint(0, 2, (2,), generator=self.host).tolist()
         view = (slice(None), slice(shift[0], None, 2), slice(shift[1], None, 2))
         if prediction is None:
             region, positive = truth, truth.new_ones(len(truth))
@@ -187,7 +213,7 @@ class SimulatedUser:
         threshold[self._uniform(len(truth)) < central] = 1.0
         pixel = choose_pixels(depth, threshold, self.generator)
         seen = depth.flatten(1).amax(1)
-        position = pixel * 2.0 + torch.tensor(shift, device=truth.device)
+        position = torch.stack([pixel[:, axis] * 2.0 + shift[axis] for axis in (0, 1)], dim=1)
         chances = self.habits.first if prediction is None else self.habits.later
         mix = torch.tensor(chances, dtype=torch.float32, device=truth.device).expand(len(truth), 3)
         drawn = torch.multinomial(mix, 1, generator=self.generator)[:, 0]
