@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import distributed
@@ -14,9 +16,10 @@ from napari_pvpu.errors import DeviceError
 from napari_pvpu.features.devices import choose_device
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from types import FrameType
 
-__all__ = ["first_alone", "is_first", "training_processes"]
+__all__ = ["first_alone", "is_first", "stopping_on_signals", "training_processes"]
 
 # The first process may take long to make scenes while the others wait.
 _PATIENCE = timedelta(hours=6)
@@ -34,7 +37,7 @@ def training_processes(device: str) -> Iterator[torch.device]:
     Yields
     ------
     torch.device
-        This process's. GPUs talk by NCCL, CPUs by Gloo.
+        This process's. Tensors on GPUs travel by NCCL, on CPUs by Gloo.
 
     Raises
     ------
@@ -54,7 +57,8 @@ def training_processes(device: str) -> Iterator[torch.device]:
             )
         place = torch.device("cuda", local)
         torch.cuda.set_device(place)
-    backend = "nccl" if place.type == "cuda" else "gloo"
+    # What the host has to know is agreed on by Gloo, so that it need not wait for a GPU.
+    backend = "cpu:gloo,cuda:nccl" if place.type == "cuda" else "gloo"
     distributed.init_process_group(backend, timeout=_PATIENCE)
     try:
         yield place
@@ -76,3 +80,39 @@ def first_alone() -> Iterator[None]:
     yield
     if several and is_first():
         distributed.barrier()
+
+
+@contextmanager
+def stopping_on_signals() -> Iterator[Callable[[], bool]]:
+    """Take SIGTERM and SIGINT (Ctrl+C) for a wish to stop at the next good moment.
+
+    For the main thread of a command: `Trainer.run` asks after each step, and leaves with a
+    checkpoint. The first signal gives back the handlers of before, so that a second one acts as
+    usual. In other threads, where Python sets no handlers, nothing is changed.
+
+    Yields
+    ------
+    callable
+        Whether a signal has come.
+    """
+    came = False
+    before: dict[signal.Signals, Any] = {}
+
+    def restore() -> None:
+        while before:
+            number, handler = before.popitem()
+            if handler is not None:  # one that Python did not set cannot be given back
+                signal.signal(number, handler)
+
+    def note(_number: int, _frame: FrameType | None) -> None:
+        nonlocal came
+        came = True
+        restore()
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            before[number] = signal.signal(number, note)
+    try:
+        yield lambda: came
+    finally:
+        restore()

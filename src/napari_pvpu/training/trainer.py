@@ -3,36 +3,46 @@
 One step: cut ``B`` views, encode each once, take ``M`` objects of each, let the simulated user
 answer for a random number of rounds. A step may be cut into shards with random numbers of their
 own, which one process plays one after another and several processes side by side, to the same end.
+
+What the host has to know is drawn on the host, and what the device finds out stays there until a
+line of the log is written: a GPU is never waited for within a step.
 """
 
 from __future__ import annotations
 
-import json
+import logging
 import math
 import time
 from contextlib import nullcontext
-from copy import deepcopy
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, distributed
 from torch.nn.parallel import DistributedDataParallel
+from torch.profiler import record_function
 
+from napari_pvpu.errors import PvpuError
 from napari_pvpu.networks.models import build_model
-from napari_pvpu.training.datasets import Atlas, Views, ViewSampling, augment
-from napari_pvpu.training.rounds import LossConfig, Losses, PlayConfig, Rounds
+from napari_pvpu.training.checkpoints import differences, read_checkpoint, write_checkpoint
+from napari_pvpu.training.compilation import compile_network
+from napari_pvpu.training.datasets import Views, ViewSampling, augment
+from napari_pvpu.training.object_choice import other_objects, pick_objects
+from napari_pvpu.training.rounds import Losses, Rounds
+from napari_pvpu.training.run_log import RunLog
+from napari_pvpu.training.running_means import ShardStatistics, WeightAverage
 from napari_pvpu.training.schedules import (
-    OptimizerConfig,
     clip_gradients,
     learning_rate,
     make_optimizer,
     set_rate,
+    step_if,
 )
-from napari_pvpu.training.simulate import SimulatedUser, UserHabits
+from napari_pvpu.training.settings import Stage, TrainingConfig
+from napari_pvpu.training.simulate import SimulatedUser
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from torch import nn
@@ -40,110 +50,30 @@ if TYPE_CHECKING:
     from napari_pvpu.networks.config import ModelConfig
     from napari_pvpu.networks.interface import PromptableNetwork
 
+__all__ = ["Stage", "Trainer", "TrainingConfig", "TrainingData"]
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """A part of a run in which the user behaves in another way.
-
-    Attributes
-    ----------
-    until : float
-        Share of the run at which it ends.
-    rounds : tuple of float
-        Chances of 1, 2, ... rounds.
-    habits : UserHabits
-        The simulated user's.
-    """
-
-    until: float
-    rounds: tuple[float, ...]
-    habits: UserHabits
+LOGGER = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class TrainingConfig:
-    """Settings of a run.
+class TrainingData(Protocol):
+    """What views are cut from; an `Atlas`, or one with scenes that are made as they are needed.
 
     Attributes
     ----------
-    steps : int
-        Length of the run.
-    views, objects : int
-        Views a step, over all shards and processes, and objects a view.
-    shards : int
-        Parts of a step with random numbers of their own; 0 for one in each process. Gradients
-        and running statistics are means over them.
-    rounds : tuple of float
-        Chances of 1, 2, ... rounds in a step.
-    average : float
-        Decay of the moving average of the weights, which is what is kept in the end.
-    seed : int
-        Of the weights and of all that is drawn.
-    precision : str
-        ``"bf16"`` or ``"float32"``.
-    log_every, save_every : int
-        Steps between lines of the log and between checkpoints.
-    optimizer, losses, play, sampling, habits : dataclass
-        See there.
-    curriculum : tuple of Stage
-        What `rounds` and `habits` are at first; they hold after the last stage.
+    device : torch.device
+        Where views are.
     """
 
-    steps: int = 20_000
-    views: int = 36
-    objects: int = 2
-    shards: int = 0
-    rounds: tuple[float, ...] = (0.27, 0.2, 0.17, 0.14, 0.12, 0.1)
-    average: float = 0.998
-    seed: int = 0
-    precision: str = "bf16"
-    log_every: int = 50
-    save_every: int = 500
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    losses: LossConfig = field(default_factory=LossConfig)
-    play: PlayConfig = field(default_factory=PlayConfig)
-    sampling: ViewSampling = field(default_factory=ViewSampling)
-    habits: UserHabits = field(default_factory=UserHabits)
-    curriculum: tuple[Stage, ...] = ()
+    device: torch.device
 
-    def at(self, step: int) -> tuple[tuple[float, ...], UserHabits]:
-        """Return chances of rounds and the user's habits at a step."""
-        for stage in self.curriculum:
-            if step < stage.until * self.steps:
-                return stage.rounds, stage.habits
-        return self.rounds, self.habits
+    def sample(self, count: int, how: ViewSampling, generator: torch.Generator) -> Views:
+        """Cut `count` views."""
 
+    def advance(self, step: int) -> None:
+        """Make ready for a step, counted from 0, after the one before it."""
 
-def pick_objects(views: Views, count: int, generator: torch.Generator) -> Tensor:
-    """Choose objects of each view: the one it was made for, and others seen in it.
-
-    Parameters
-    ----------
-    views : Views
-        ``B`` views.
-    count : int
-        Objects ``M`` a view.
-    generator : torch.Generator
-        On the views' device.
-
-    Returns
-    -------
-    Tensor
-        ``(B * M, S, S)`` bool. Where nothing else is seen the first object comes again; where
-        it is not seen itself, another takes its place.
-    """
-    labels, target = views.labels, views.target[:, None]
-    coarse = labels[:, ::4, ::4].flatten(1)
-    weights = (coarse > 0).float()
-    mine = coarse == target
-    others = weights * torch.where(mine, 1e-4, 1.0) + 1e-9 * (1 - weights)
-    drawn = torch.multinomial(others, count, True, generator=generator)
-    chosen = coarse.gather(1, drawn)
-    seen = (labels == target[..., None]).flatten(1).sum(1) >= 16
-    chosen[:, 0] = torch.where(seen, target[:, 0], chosen[:, 0])
-    chosen = torch.where(chosen > 0, chosen, chosen[:, :1])
-    masks = (labels[:, None] == chosen[:, :, None, None]) & (chosen > 0)[:, :, None, None]
-    return masks.flatten(0, 1)
+    def restore(self, step: int) -> None:
+        """Make ready to go on after `step` steps, as if they had been taken here."""
 
 
 class Trainer:
@@ -158,10 +88,20 @@ class Trainer:
         What to train.
     config : TrainingConfig
         How.
-    atlas : Atlas
+    data : TrainingData
         On what; its device is the run's.
     folder : Path
         Where the log and the checkpoint go.
+
+    Attributes
+    ----------
+    net, average : PromptableNetwork
+        What is trained, and the moving average of its weights.
+    generators, hosts : list of torch.Generator
+        For each shard of this process: one on the device, and one on the CPU for what the host has
+        to know.
+    step, images : int
+        Steps taken and views seen.
 
     Raises
     ------
@@ -170,11 +110,11 @@ class Trainer:
     """
 
     def __init__(
-        self, model: ModelConfig, config: TrainingConfig, atlas: Atlas, folder: Path
+        self, model: ModelConfig, config: TrainingConfig, data: TrainingData, folder: Path
     ) -> None:
         torch.manual_seed(config.seed)
-        self.config, self.atlas, self.folder = config, atlas, folder
-        self.device = atlas.device
+        self.config, self.data, self.folder = config, data, folder
+        self.device = data.device
         self.rank, self.world = _place()
         self.shards = config.shards or self.world
         if self.shards % self.world or config.views % self.shards:
@@ -183,11 +123,20 @@ class Trainer:
                 f"{self.world} processes; each has to divide the one before"
             )
         self.net: PromptableNetwork = build_model(model).to(self.device)
-        self.average = deepcopy(self.net).requires_grad_(False).eval()
+        self._format = torch.contiguous_format
+        if self.device.type == "cuda":
+            self._format = torch.channels_last
+            self.net.to(memory_format=self._format)
+            torch.set_float32_matmul_precision("high")
+        self._mean = WeightAverage(self.net, config.average)
+        self._statistics = ShardStatistics(self.net)
+        self._trained = [p for p in self.net.parameters() if p.requires_grad]
         share = self.shards // self.world
         self._first_shard = self.rank * share
         self.generators = [self._generator(self._first_shard + i) for i in range(share)]
+        self.hosts = [self._host(self._first_shard + i) for i in range(share)]
         self.optimizer = make_optimizer(self.net, config.optimizer)
+        compile_network(self.net, config.compile, self._blank(), config.objects, self._autocast())
         rounds: nn.Module = Rounds(self.net, config.losses, config.play)
         if self.world > 1:
             # Which parts are used depends on what is drawn: prior masks, kinds of prompts.
@@ -196,112 +145,143 @@ class Trainer:
         self.step = 0
         self.images = 0
         folder.mkdir(parents=True, exist_ok=True)
+        self.log = RunLog(None if self.rank else folder / "log.jsonl", self.device)
 
-    def _generator(self, shard: int) -> torch.Generator:
-        return torch.Generator(self.device).manual_seed(self.config.seed + 7919 * shard)
+    @property
+    def average(self) -> PromptableNetwork:
+        """The moving average, which is what is kept in the end."""
+        return self._mean.network
+
+    def _generator(self, shard: int, step: int = 0) -> torch.Generator:
+        return torch.Generator(self.device).manual_seed(self._seed(shard, step))
+
+    def _host(self, shard: int, step: int = 0) -> torch.Generator:
+        return torch.Generator().manual_seed(self._seed(shard, step) + 1_000_003)
+
+    def _seed(self, shard: int, step: int) -> int:
+        return self.config.seed + 7919 * shard + 15_485_863 * step
 
     def _autocast(self) -> Any:
         if self.config.precision != "bf16":
             return nullcontext()
         return torch.autocast(self.device.type, torch.bfloat16)
 
-    def run(self, minutes: float = math.inf) -> None:
-        """Train until the run's end or for `minutes`, and save a checkpoint.
+    def _blank(self) -> Tensor:
+        size, count = self.config.sampling.size, self.config.views // self.shards
+        blank = torch.zeros(count, 3, size, size, device=self.device)
+        return blank.contiguous(memory_format=self._format)
+
+    def run(self, minutes: float = math.inf, stop: Callable[[], bool] = lambda: False) -> None:
+        """Train until the run's end, for `minutes` or until told to stop; save a checkpoint.
 
         Parameters
         ----------
         minutes : float
-            Wall time of this piece; with several processes the first one's clock counts.
+            Wall time of this piece.
+        stop : callable
+            Asked after each step, see `stopping_on_signals`. With several processes the first
+            one to stop, or whose time is over, stops them all.
+
+        Raises
+        ------
+        PvpuError
+            If the last checkpoint cannot be written. If an earlier one cannot, training goes on
+            after a warning.
         """
         end = time.monotonic() + 60 * minutes
-        sums, seen, started = torch.zeros(6, device=self.device), 0, time.monotonic()
-        while self.step < self.config.steps and self._agree(time.monotonic() < end):
-            sums += torch.stack([x.detach() for x in self.train_step()])
-            seen += 1
+        saved = -1
+        while self.step < self.config.steps and self._agree(time.monotonic() < end and not stop()):
+            self.train_step()
             if self.step % self.config.log_every == 0:
-                spent = time.monotonic() - started
-                self._log(sums / seen, seen * self.config.views / spent)
-                sums, seen, started = torch.zeros_like(sums), 0, time.monotonic()
+                self.log.write(self.step, self.images, self._rate())
             if self.step % self.config.save_every == 0:
-                self.save()
-        self.save()
+                try:
+                    self.save()
+                    saved = self.step
+                except PvpuError as error:
+                    LOGGER.warning("%s", error)
+        if saved != self.step:
+            self.save()
 
     def _agree(self, go_on: bool) -> bool:
-        """Let the first process decide, so that none waits for one that has ended."""
+        """Let all processes go on or none, so that none waits for one that has ended."""
         if self.world == 1:
             return go_on
-        word = torch.tensor([float(go_on)], device=self.device)
-        distributed.broadcast(word, 0)
+        word = torch.tensor([float(go_on)])
+        distributed.all_reduce(word, distributed.ReduceOp.MIN)
         return bool(word)
 
+    def _rate(self) -> float:
+        return learning_rate(self.step, self.config.steps, self.config.optimizer)
+
     def train_step(self) -> Losses:
-        """Cut views, play the rounds, take one gradient step; return the means over own shards."""
+        """Cut views, play the rounds, take one gradient step; return the means over own shards.
+
+        A step whose gradients are not finite is left out, and counted in the log.
+        """
         config = self.config
-        set_rate(self.optimizer, learning_rate(self.step, config.steps, config.optimizer))
+        set_rate(self.optimizer, self._rate())
+        with record_function("scenes"):
+            self.data.advance(self.step)
         self.optimizer.zero_grad(set_to_none=True)
-        statistics = _Statistics(self.net)
+        self._statistics.begin()
         parts = []
-        for index, generator in enumerate(self.generators):
-            statistics.restore()
+        for index, (generator, host) in enumerate(zip(self.generators, self.hosts, strict=True)):
+            self._statistics.restore()
             more = self.world > 1 and index < len(self.generators) - 1
             # Gradients travel once, with the last shard of a process.
             with self.rounds.no_sync() if more else nullcontext():  # type: ignore[operator]
-                losses = self._play(generator)
-                # Several processes average their gradients.
-                (losses.total * (self.world / self.shards)).backward()
-            statistics.add()
-            parts.append(losses)
-        statistics.average(self.shards)
-        clip_gradients(self.net.parameters(), config.optimizer.clip)
-        self.optimizer.step()
-        self._update_average()
+                losses = self._play(generator, host)
+                with record_function("backward"):
+                    # Several processes average their gradients.
+                    (losses.total * (self.world / self.shards)).backward()
+            self._statistics.add()
+            parts.append(Losses(*(x.detach() for x in losses)))
+        with record_function("update"):
+            # After processes have shared their gradients, all come to the same judgement.
+            good = clip_gradients(self._trained, config.optimizer.clip).isfinite()
+            step_if(good, self.optimizer)
+            self._statistics.end(self.shards, good)
+            self._mean.update(self.step)
         self.step += 1
         self.images += config.views
-        return Losses(*(torch.stack(part).mean() for part in zip(*parts, strict=True)))
+        means = Losses(*(torch.stack(part).mean() for part in zip(*parts, strict=True)))
+        self.log.add(means, good, config.views)
+        return means
 
-    def _play(self, generator: torch.Generator) -> Losses:
+    def _play(self, generator: torch.Generator, host: torch.Generator | None = None) -> Losses:
         """Play one shard's rounds."""
         config = self.config
         chances, habits = config.at(self.step)
-        views = self.atlas.sample(config.views // self.shards, config.sampling, generator)
-        image = augment(views.image, generator)
-        truth = pick_objects(views, config.objects, generator)
-        weights = torch.tensor(chances, device=self.device)
-        count = 1 + int(torch.multinomial(weights, 1, generator=generator))
-        user = SimulatedUser(habits, generator)
-        with self._autocast():
-            losses: Losses = self.rounds(image, truth, config.objects, count, user)
+        with record_function("views"):
+            views = self.data.sample(config.views // self.shards, config.sampling, generator)
+        with record_function("augment"):
+            image = augment(views.image, generator).contiguous(memory_format=self._format)
+        with record_function("objects"):
+            truth = pick_objects(views, config.objects, generator)
+            others = other_objects(views, truth)
+        user = SimulatedUser(habits, generator, host)
+        count = _drawn(chances, user.chance())
+        with self._autocast(), record_function("rounds"):
+            losses: Losses = self.rounds(image, truth, config.objects, count, user, others)
         return losses
 
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        decay = min(self.config.average, (1 + self.step) / (10 + self.step))
-        for mean, value in zip(_floats(self.average), _floats(self.net), strict=True):
-            mean.lerp_(value, 1 - decay)
-
-    def _log(self, means: Tensor, speed: float) -> None:
-        if self.rank:
-            return
-        values = [round(v, 4) for v in means.tolist()]
-        rate = learning_rate(self.step, self.config.steps, self.config.optimizer)
-        entry = {
-            "step": self.step,
-            "images": self.images,
-            "rate": round(rate, 7),
-            **dict(zip(Losses._fields, values, strict=True)),
-            "images_per_second": round(speed, 1),
-            "time": round(time.time()),
-        }
-        with (self.folder / "log.jsonl").open("a") as log:
-            log.write(json.dumps(entry) + "\n")
-
     def save(self) -> None:
-        """Write the checkpoint beside the log, whole or not at all."""
-        states = [generator.get_state() for generator in self.generators]
+        """Write the checkpoint beside the log, whole or not at all.
+
+        Raises
+        ------
+        PvpuError
+            If it cannot be written; the one before is as it was.
+        """
+        own = (
+            [each.get_state() for each in self.generators],
+            [each.get_state() for each in self.hosts],
+        )
+        gathered: list[Any] = [own]
         if self.world > 1:
-            gathered: list[Any] = [None] * self.world
-            distributed.all_gather_object(gathered, states)
-            states = [state for part in gathered for state in part]
+            gathered = [None] * self.world
+            distributed.all_gather_object(gathered, own)
         if self.rank:
             return
         state = {
@@ -312,14 +292,18 @@ class Trainer:
             "net": self.net.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "generators": states,
+            "generators": [state for part, _ in gathered for state in part],
+            "hosts": [state for _, part in gathered for state in part],
+            "log": self.log.state_dict(),
         }
-        partial = self.folder / "checkpoint.tmp"
-        torch.save(state, partial)
-        partial.replace(self.folder / "checkpoint.pt")
+        write_checkpoint(state, self.folder)
 
     def resume(self, path: Path) -> None:
         """Go on from a checkpoint; settings of this run hold, weights and state are taken over.
+
+        A damaged one is replaced by the one before it, and settings that differ from those of the
+        checkpoint are named, each in a line of warning. On another kind of device the random
+        numbers are others than they would have been.
 
         Parameters
         ----------
@@ -329,53 +313,66 @@ class Trainer:
         Raises
         ------
         ValueError
-            If it was written by a run with another number of shards.
+            If it was written by a run with another number of shards or another optimiser.
+        WeightsError
+            If neither it nor the one before can be read.
         """
-        # Checkpoints are our own files and hold only tensors and plain values.
-        state = torch.load(path, map_location=self.device, weights_only=True)
+        state = read_checkpoint(path)
         if len(state["generators"]) != self.shards:
             raise ValueError(
                 f"{path} is of a run with {len(state['generators'])} shards, this one has "
                 f"{self.shards}; set shards to {len(state['generators'])}"
             )
+        self.step, self.images = state["step"], state["images"]
+        self._resume_optimizer(state, path)
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        mine = state["generators"][self._first_shard :]
-        for generator, saved in zip(self.generators, mine, strict=False):
-            generator.set_state(saved.cpu())
-        self.step, self.images = state["step"], state["images"]
+        self._resume_generators(state)
+        self.data.restore(self.step)
+        if "log" in state:
+            self.log.load_state_dict(state["log"], self.step)
+        changes = differences(state["config"], asdict(self.config), asdict(TrainingConfig()))
+        if changes and not self.rank:
+            LOGGER.warning(
+                "goes on from step %d with other settings than before: %s",
+                self.step,
+                ", ".join(changes),
+            )
+
+    def _resume_optimizer(self, state: dict[str, Any], path: Path) -> None:
+        ours = [{k: v for k, v in g.items() if k != "params"} for g in self.optimizer.param_groups]
+        kind = state["config"]["optimizer"]["kind"]
+        try:
+            if kind != self.config.optimizer.kind:
+                raise ValueError(f"its kind is {kind!r}, not {self.config.optimizer.kind!r}")
+            self.optimizer.load_state_dict(state["optimizer"])
+        except ValueError as error:
+            raise ValueError(
+                f"the optimiser in {path} does not fit ({error}); keep optimizer.kind and "
+                "optimizer.layer_decay, or start a new run from the weights"
+            ) from error
+        for group, settings in zip(self.optimizer.param_groups, ours, strict=True):
+            group.update(settings)
+
+    def _resume_generators(self, state: dict[str, Any]) -> None:
+        for index in range(len(self.generators)):
+            shard = self._first_shard + index
+            try:
+                self.generators[index].set_state(state["generators"][shard])
+            except RuntimeError:  # of another kind of device
+                self.generators[index] = self._generator(shard, self.step)
+            if "hosts" in state:
+                self.hosts[index].set_state(state["hosts"][shard])
 
 
-class _Statistics:
-    """Running statistics of a network's norms, averaged over the shards of a step."""
-
-    def __init__(self, network: nn.Module) -> None:
-        self._all = list(network.buffers())
-        self._before = [b.clone() for b in self._all]
-        # Counters need no mean: they begin and end alike in every shard.
-        self._buffers = [b for b in self._all if b.is_floating_point()]
-        self._sums = [torch.zeros_like(b) for b in self._buffers]
-
-    @torch.no_grad()
-    def restore(self) -> None:
-        """Begin a shard where the step began."""
-        for buffer, before in zip(self._all, self._before, strict=True):
-            buffer.copy_(before)
-
-    @torch.no_grad()
-    def add(self) -> None:
-        """Take in what a shard left."""
-        for total, buffer in zip(self._sums, self._buffers, strict=True):
-            total += buffer
-
-    @torch.no_grad()
-    def average(self, shards: int) -> None:
-        """Set the mean over the shards of all processes."""
-        for total, buffer in zip(self._sums, self._buffers, strict=True):
-            if distributed.is_initialized():
-                distributed.all_reduce(total)
-            buffer.copy_(total / shards)
+def _drawn(chances: tuple[float, ...], chance: float) -> int:
+    """Return a number of rounds, from 1 on, by their chances and a number between 0 and 1."""
+    left = chance * sum(chances)
+    for count, share in enumerate(chances, start=1):
+        left -= share
+        if left < 0:
+            return count
+    return max(n for n, share in enumerate(chances, start=1) if share > 0)
 
 
 def _place() -> tuple[int, int]:
@@ -383,7 +380,3 @@ def _place() -> tuple[int, int]:
     if not distributed.is_initialized():
         return 0, 1
     return distributed.get_rank(), distributed.get_world_size()
-
-
-def _floats(network: nn.Module) -> Iterator[Tensor]:
-    return (x for x in network.state_dict().values() if x.is_floating_point())
