@@ -16,14 +16,28 @@ import torch
 from scipy import ndimage as ndi
 from torch import Tensor
 
+from napari_pvpu.training.augmentation import augment
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
+__all__ = [
+    "LEVELS",
+    "MIN_AREA",
+    "Atlas",
+    "ViewSampling",
+    "ViewStore",
+    "Views",
+    "augment",
+    "to_uint8",
+]
+
 # Objects with fewer pixels than this are specks or remains of a cut.
 MIN_AREA = 30
-_LEVELS = 5
+# Halved copies of an image, and the image itself.
+LEVELS = 5
 
 
 class Views(NamedTuple):
@@ -98,83 +112,41 @@ def _halve(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return blocks.mean((1, 3)).round().astype(np.uint8)
 
 
-class Atlas:
-    """All images of a training set in one flat tensor.
+class ViewStore:
+    """Images of any size with a pyramid each, their labels and objects, and how views are cut.
 
-    Parameters
+    What a subclass has to set, all on one device; ``N`` images (which may share pixels), ``K``
+    objects.
+
+    Attributes
     ----------
-    pairs : iterable of (ndarray, ndarray, str)
-        Image ``(H, W)`` or ``(H, W, C)``, labels ``(H, W)`` with 0 as background, and the name
-        of the group it belongs to.
-    weights : dict of str to float
-        Share of each group in a batch; groups without an entry get 1.
-    device : str or torch.device
-        Where the buffer lives and views are cut.
-
-    Raises
-    ------
-    ValueError
-        If no image holds an object of `MIN_AREA` pixels.
+    device : torch.device
+        Where all of it lives and views are cut.
+    pixels : Tensor
+        ``(P, 3)`` uint8, all levels of all images, row by row.
+    labels : Tensor
+        ``(Q,)`` int16, all label maps, row by row.
+    levels : Tensor
+        ``(N, 5, 3)`` int64: first pixel, height and width of each level of each image.
+    label_starts : Tensor
+        ``(N,)`` int64, first entry of each image in `labels`.
+    object_image, object_label : Tensor
+        ``(K,)`` int64 and int16.
+    object_box : Tensor
+        ``(K, 3)`` float32: centre row, centre column and extent in pixels.
+    chances : Tensor
+        ``(K,)`` float32, how often an object is drawn.
     """
 
-    def __init__(
-        self,
-        pairs: Iterable[tuple[NDArray[np.generic], NDArray[np.generic], str]],
-        weights: dict[str, float] | None = None,
-        device: str | torch.device = "cpu",
-    ) -> None:
-        pixels: list[NDArray[np.uint8]] = []
-        labels: list[NDArray[np.int16]] = []
-        levels: list[list[tuple[int, int, int]]] = []
-        starts: list[int] = []
-        objects: list[tuple[int, int, float, float, float]] = []
-        groups: list[str] = []
-        pixel_offset = label_offset = 0
-        for image, label, group in pairs:
-            found = list(_objects(label))
-            if not found:
-                continue
-            objects += [(len(groups), *entry) for entry in found]
-            groups.append(group)
-            starts.append(label_offset)
-            labels.append(label.astype(np.int16).ravel())
-            label_offset += label.size
-            table, current = [], to_uint8(image)
-            for _ in range(_LEVELS):
-                table.append((pixel_offset, *current.shape[:2]))
-                pixels.append(current.reshape(-1, 3))
-                pixel_offset += current.shape[0] * current.shape[1]
-                if min(current.shape[:2]) >= 16:
-                    current = _halve(current)
-            levels.append(table)
-        if not objects:
-            raise ValueError(f"no image holds an object of at least {MIN_AREA} pixels")
-        self.device = torch.device(device)
-        self.pixels = torch.from_numpy(np.concatenate(pixels)).to(self.device)
-        self.labels = torch.from_numpy(np.concatenate(labels)).to(self.device)
-        self.levels = torch.tensor(levels, device=self.device)
-        self.label_starts = torch.tensor(starts, device=self.device)
-        table_array = np.array(objects)
-        self.object_image = torch.tensor(table_array[:, 0].astype(np.int64), device=self.device)
-        self.object_label = torch.tensor(table_array[:, 1].astype(np.int16), device=self.device)
-        self.object_box = torch.tensor(table_array[:, 2:], dtype=torch.float32, device=self.device)
-        self.chances = self._object_chances(groups, table_array[:, 0].astype(int), weights or {})
-
-    def __len__(self) -> int:
-        """Return the number of objects."""
-        return len(self.object_image)
-
-    def _object_chances(
-        self, groups: list[str], image: NDArray[np.int_], weights: dict[str, float]
-    ) -> Tensor:
-        """Give groups their weights; in a group, images by the square root of their objects."""
-        per_image = np.bincount(image, minlength=len(groups)).astype(float)
-        share = np.sqrt(per_image)
-        names = np.array(groups)
-        for name in set(groups):
-            mine = names == name
-            share[mine] *= weights.get(name, 1.0) / share[mine].sum()
-        return torch.tensor(share[image] / per_image[image], device=self.device).float()
+    device: torch.device
+    pixels: Tensor
+    labels: Tensor
+    levels: Tensor
+    label_starts: Tensor
+    object_image: Tensor
+    object_label: Tensor
+    object_box: Tensor
+    chances: Tensor
 
     def sample(self, count: int, how: ViewSampling, generator: torch.Generator) -> Views:
         """Cut a batch of views around random objects.
@@ -186,14 +158,14 @@ class Atlas:
         how : ViewSampling
             Placement, scale and stretch.
         generator : torch.Generator
-            On the atlas's device.
+            On the store's device.
 
         Returns
         -------
         Views
             Images, labels and the labels they were made for.
         """
-        index = torch.multinomial(self.chances, count, True, generator=generator)
+        index = self._draw(count, generator)
         grid, scale = self._grid(index, how, generator)
         picked = self.object_image[index]
         return Views(
@@ -201,6 +173,10 @@ class Atlas:
             self._labels_at(picked, grid),
             self.object_label[index],
         )
+
+    def _draw(self, count: int, generator: torch.Generator) -> Tensor:
+        """Choose objects, ``(B,)`` int64."""
+        return torch.multinomial(self.chances, count, True, generator=generator)
 
     def _grid(
         self, index: Tensor, how: ViewSampling, generator: torch.Generator
@@ -247,7 +223,7 @@ class Atlas:
 
     def _pixels_at(self, image: Tensor, grid: Tensor, scale: Tensor) -> Tensor:
         """Interpolate colours bilinearly in the level that fits the pixel size."""
-        level = (scale.log2() + 0.5).floor().long().clamp(0, _LEVELS - 1)
+        level = (scale.log2() + 0.5).floor().long().clamp(0, LEVELS - 1)
         full = self.levels[image, 0].view(-1, 1, 1, 3)
         start, height, width = self.levels[image, level].view(-1, 1, 1, 3).unbind(-1)
         factor = 2.0 ** level.view(-1, 1, 1)
@@ -276,6 +252,91 @@ class Atlas:
         return torch.where(_inside(grid, height, width), found, 0)
 
 
+class Atlas(ViewStore):
+    """All images of a training set in one flat tensor.
+
+    Parameters
+    ----------
+    pairs : iterable of (ndarray, ndarray, str)
+        Image ``(H, W)`` or ``(H, W, C)``, labels ``(H, W)`` with 0 as background, and the name
+        of the group it belongs to.
+    weights : dict of str to float
+        Share of each group in a batch; groups without an entry get 1.
+    device : str or torch.device
+        Where the buffer lives and views are cut.
+
+    Raises
+    ------
+    ValueError
+        If no image holds an object of `MIN_AREA` pixels.
+    """
+
+    def __init__(
+        self,
+        pairs: Iterable[tuple[NDArray[np.generic], NDArray[np.generic], str]],
+        weights: dict[str, float] | None = None,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        pixels: list[NDArray[np.uint8]] = []
+        labels: list[NDArray[np.int16]] = []
+        levels: list[list[tuple[int, int, int]]] = []
+        starts: list[int] = []
+        objects: list[tuple[int, int, float, float, float]] = []
+        groups: list[str] = []
+        pixel_offset = label_offset = 0
+        for image, label, group in pairs:
+            found = list(_objects(label))
+            if not found:
+                continue
+            objects += [(len(groups), *entry) for entry in found]
+            groups.append(group)
+            starts.append(label_offset)
+            labels.append(label.astype(np.int16).ravel())
+            label_offset += label.size
+            table, current = [], to_uint8(image)
+            for _ in range(LEVELS):
+                table.append((pixel_offset, *current.shape[:2]))
+                pixels.append(current.reshape(-1, 3))
+                pixel_offset += current.shape[0] * current.shape[1]
+                if min(current.shape[:2]) >= 16:
+                    current = _halve(current)
+            levels.append(table)
+        if not objects:
+            raise ValueError(f"no image holds an object of at least {MIN_AREA} pixels")
+        self.device = torch.device(device)
+        self.pixels = torch.from_numpy(np.concatenate(pixels)).to(self.device)
+        self.labels = torch.from_numpy(np.concatenate(labels)).to(self.device)
+        self.levels = torch.tensor(levels, device=self.device)
+        self.label_starts = torch.tensor(starts, device=self.device)
+        table_array = np.array(objects)
+        self.object_image = torch.tensor(table_array[:, 0].astype(np.int64), device=self.device)
+        self.object_label = torch.tensor(table_array[:, 1].astype(np.int16), device=self.device)
+        self.object_box = torch.tensor(table_array[:, 2:], dtype=torch.float32, device=self.device)
+        self.chances = self._object_chances(groups, table_array[:, 0].astype(int), weights or {})
+
+    def __len__(self) -> int:
+        """Return the number of objects."""
+        return len(self.object_image)
+
+    def _object_chances(
+        self, groups: list[str], image: NDArray[np.int_], weights: dict[str, float]
+    ) -> Tensor:
+        """Give groups their weights; in a group, images by the square root of their objects."""
+        per_image = np.bincount(image, minlength=len(groups)).astype(float)
+        share = np.sqrt(per_image)
+        names = np.array(groups)
+        for name in set(groups):
+            mine = names == name
+            share[mine] *= weights.get(name, 1.0) / share[mine].sum()
+        return torch.tensor(share[image] / per_image[image], device=self.device).float()
+
+    def advance(self, step: int) -> None:
+        """Do nothing: these images stay the same at every step."""
+
+    def restore(self, step: int) -> None:
+        """Do nothing: these images stay the same at every step."""
+
+
 def _inside(grid: Tensor, height: Tensor, width: Tensor) -> Tensor:
     row, col = grid.unbind(-1)
     return (row > -0.5) & (row < height - 0.5) & (col > -0.5) & (col < width - 0.5)
@@ -290,54 +351,3 @@ def _objects(labels: NDArray[np.generic]) -> Iterable[tuple[int, float, float, f
         if box is not None and areas[label] >= MIN_AREA:
             (r0, r1), (c0, c1) = ((s.start, s.stop) for s in box)
             yield label, (r0 + r1 - 1) / 2, (c0 + c1 - 1) / 2, float(max(r1 - r0, c1 - c0))
-
-
-def augment(image: Tensor, generator: torch.Generator) -> Tensor:
-    """Change colours, contrast, sharpness, noise and shading of a batch of views.
-
-    Parameters
-    ----------
-    image : Tensor
-        ``(B, 3, S, S)``, 0 to 1, NaN outside the image, which stays.
-    generator : torch.Generator
-        On the device of `image`.
-
-    Returns
-    -------
-    Tensor
-        ``(B, 3, S, S)``; may leave 0 to 1, since the network normalises each view.
-    """
-    device, count = image.device, len(image)
-
-    def uniform(*shape: int) -> Tensor:
-        return torch.rand(*shape, generator=generator, device=device)
-
-    def per_view(chance: float) -> Tensor:
-        return uniform(count, 1, 1, 1) < chance
-
-    grey = (image * torch.tensor([0.3, 0.5, 0.2], device=device).view(1, 3, 1, 1)).sum(1, True)
-    image = torch.where(per_view(0.25), grey.expand_as(image), image)
-    order = torch.argsort(uniform(count, 3), dim=1)[:, :, None, None].expand_as(image)
-    image = torch.where(per_view(0.15), image.gather(1, order), image)
-    tint = 1 + (uniform(count, 3, 1, 1) - 0.5) * 0.7 * (uniform(count, 1, 1, 1) < 0.4)
-    image = image * tint
-    image = torch.where(per_view(0.15), 1 - image, image)
-    image = image.clamp(min=0) ** torch.exp((uniform(count, 1, 1, 1) - 0.5) * 1.2)
-    image = _blur_some(image, per_view(0.2))
-    size = image.shape[-1]
-    ramp = torch.linspace(-1, 1, size, device=device)
-    slope = (uniform(count, 2, 1, 1) - 0.5) * (uniform(count, 1, 1, 1) < 0.3)
-    shade = slope[:, :1] * ramp.view(1, 1, size, 1) + slope[:, 1:] * ramp.view(1, 1, 1, size)
-    image = image * (1 + shade)
-    noise = torch.randn(image.shape, generator=generator, device=device)
-    strength = uniform(count, 1, 1, 1) ** 2 * 0.12 * (uniform(count, 1, 1, 1) < 0.4)
-    # Clip bright ends as saturation does.
-    ceiling = torch.where(per_view(0.1), 0.6 + 0.4 * uniform(count, 1, 1, 1), 10.0)
-    return torch.minimum(image + noise * strength, ceiling)
-
-
-def _blur_some(image: Tensor, chosen: Tensor) -> Tensor:
-    padded = torch.nn.functional.pad(image, (1, 1, 1, 1), mode="replicate")
-    blurred = torch.nn.functional.avg_pool2d(padded, 3, 1)
-    # A NaN would spread from the border of the image; keep such pixels sharp.
-    return torch.where(chosen & ~blurred.isnan(), blurred, image)
