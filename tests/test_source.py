@@ -359,3 +359,11 @@ def test_tokens_tell_sources_apart():
     one, two = ImageSource(image), ImageSource(image)
     assert one.token != two.token
     assert one.token == one.token
+
+
+def test_a_single_plane_is_its_own_only_plane():
+    source = ImageSource(ramp((9, 9)))
+    assert source.plane_shape == ()
+    assert source.at(()) is source
+    with pytest.raises(ImageError, match=r"no plane \(0,\)"):
+        source.at((0,))

@@ -100,6 +100,23 @@ class ImageSource:
         return (self._shape[0], self._shape[1])
 
     @property
+    def plane_shape(self) -> tuple[int, ...]:
+        """Lengths of the plane axes; ``()`` for a single plane."""
+        return ()
+
+    def at(self, plane: tuple[int, ...]) -> ImageSource:
+        """Return one plane of the image; the only one of a single plane is ``()``.
+
+        Raises
+        ------
+        ImageError
+            If there is no such plane.
+        """
+        if plane != ():
+            raise ImageError(f"there is no plane {plane} in a single plane; its index is ()")
+        return self
+
+    @property
     def token(self) -> Hashable:
         """A key that no other source has."""
         return self._token
