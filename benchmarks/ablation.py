@@ -267,7 +267,6 @@ def page(values: dict[str, Any]) -> str:
     """Write the table with what has to be known to read it."""
     budget, found = values["budget"], rows(values["runs"])
     seen, whole = budget["steps"] * budget["views"], TrainingConfig()
-    columns = list(found[0])
     count = sum(len(seeds) for seeds in values["runs"].values())
     lines = [
         "# Ablations",
@@ -277,9 +276,7 @@ def page(values: dict[str, Any]) -> str:
         "",
         f"    {values['command']}",
         "",
-        "| " + " | ".join(columns) + " |",
-        "|" + "---|" * len(columns),
-        *("| " + " | ".join(row[c] for c in columns) + " |" for row in found),
+        markdown_table(found),
         "",
         "Mean ± standard deviation over seeds. IoU is the plain mean over the sets after 1, 3 and "
         "5 prompts of the simulated user; the last column is the difference of the mean of the "
@@ -304,6 +301,13 @@ def page(values: dict[str, Any]) -> str:
         "; ".join(f"{key} {value}" for key, value in values["machine"].items()) + ".",
     ]
     return "\n".join(lines) + "\n"
+
+
+def markdown_table(rows: list[dict[str, str]]) -> str:
+    """Rows as a table whose columns are the first row's keys."""
+    columns = list(rows[0])
+    lines = [columns, ["---"] * len(columns), *([row[c] for c in columns] for row in rows)]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
 def _stars(found: list[dict[str, str]]) -> str:
