@@ -16,6 +16,7 @@ import numpy as np
 from napari_pvpu.errors import DatasetError
 from napari_pvpu.evaluation.benchmark_layouts import open_dataset
 from napari_pvpu.evaluation.dataset import read_image
+from napari_pvpu.training.packed_files import is_packed, read_packed
 from napari_pvpu.training.segmentations import (
     cropped,
     decode_polygons,
@@ -33,7 +34,14 @@ if TYPE_CHECKING:
 
     Pair: TypeAlias = tuple[NDArray[np.generic], NDArray[np.generic], str]
 
-__all__ = ["load_sources", "read_annotations"]
+__all__ = [
+    "AnnotatedImage",
+    "collect",
+    "joint_name",
+    "load_sources",
+    "read_annotated",
+    "read_annotations",
+]
 
 MOST_OBJECTS = np.iinfo(np.int16).max
 """Labels of an image that the atlas can hold."""
@@ -45,15 +53,31 @@ _MAX_LISTED = 10
 
 
 @dataclass(slots=True)
-class _Image:
-    """What the files say about one image."""
+class AnnotatedImage:
+    """What annotation files say about one image.
+
+    Attributes
+    ----------
+    path : Path
+        Where it is, or should be.
+    height, width : int
+        Its size in pixels.
+    sources : list of list of dict
+        For each file that has objects of it, their annotations.
+    panoptic : list of (Path, list of dict)
+        A panoptic file's picture, and the segments in it.
+    """
 
     path: Path
     height: int
     width: int
-    # For each file that has objects of it, their annotations; and a panoptic file's picture.
     sources: list[list[dict[str, Any]]] = field(default_factory=list)
     panoptic: list[tuple[Path, list[dict[str, Any]]]] = field(default_factory=list)
+
+    @property
+    def annotated(self) -> bool:
+        """Whether any file has an object of it."""
+        return bool(self.sources or self.panoptic)
 
 
 def load_sources(
@@ -64,8 +88,9 @@ def load_sources(
     Parameters
     ----------
     sources : sequence of str or Path
-        Folders, as `open_dataset` reads them (of layouts with lists, the list "train"), and
-        annotation files in ``.json``. The files share `images` and are read together.
+        Folders, as `open_dataset` reads them (of layouts with lists, the list "train"), packed
+        sets (``.pvpuset``), and annotation files in ``.json``. The latter share `images` and are
+        read together.
     images : str or Path, optional
         Folder of the annotation files' images.
     min_area : int
@@ -74,7 +99,8 @@ def load_sources(
     Yields
     ------
     image, labels, group : ndarray, ndarray, str
-        As `Atlas` takes them; a folder's group is its path, that of the files their names.
+        As `Atlas` takes them; a folder's group is its path, that of the files their names, and a
+        packed set has groups of its own.
 
     Raises
     ------
@@ -85,12 +111,14 @@ def load_sources(
     files = [Path(source) for source in sources if str(source).lower().endswith(".json")]
     if files and images is None:
         raise DatasetError(f"{files[0]} needs the folder of its images; give --images DIR")
-    folders = [(str(s), open_dataset(s, split="train")) for s in sources if Path(s) not in files]
+    others = [source for source in sources if Path(source) not in files]
+    packed = [read_packed(source) for source in others if is_packed(source)]
+    folders = [(str(s), open_dataset(s, split="train")) for s in others if not is_packed(s)]
     annotated = read_annotations(files, images, min_area=min_area) if files and images else ()
     of_folders = (
         (sample.image, sample.labels, name) for name, folder in folders for sample in folder
     )
-    return chain(of_folders, annotated)
+    return chain(of_folders, *packed, annotated)
 
 
 def read_annotations(
@@ -131,10 +159,10 @@ def read_annotations(
         says, or an image has more than 32767 objects. Before the first pair for what the files
         alone show.
     """
-    known: dict[str, _Image] = {}
+    known: dict[str, AnnotatedImage] = {}
     for file in files:
-        _collect(Path(file), Path(images), known, stuff)
-    wanted = [entry for entry in known.values() if entry.sources or entry.panoptic]
+        collect(Path(file), Path(images), known, stuff)
+    wanted = [entry for entry in known.values() if entry.annotated]
     if not wanted:
         raise DatasetError(f"{', '.join(map(str, files))} hold no object with a segmentation")
     missing = sorted(entry.path.name for entry in wanted if not entry.path.is_file())
@@ -143,36 +171,81 @@ def read_annotations(
         raise DatasetError(
             f"{images} lacks {len(missing)} of {len(wanted)} annotated images: {listed}"
         )
-    title = group or "+".join(Path(file).stem for file in files)
-    return _pairs(wanted, min_area, title)
+    title = group or joint_name(files)
+    pairs = ((read_annotated(entry, min_area), title) for entry in wanted)
+    return ((*pair, name) for pair, name in pairs if pair is not None)
 
 
-def _pairs(wanted: list[_Image], min_area: int, group: str) -> Iterator[Pair]:
-    for entry in wanted:
-        objects = _objects(entry, min_area)
-        if not objects:
-            continue
-        if len(objects) > MOST_OBJECTS:
-            raise DatasetError(
-                f"{entry.path.name} has {len(objects)} objects; at most {MOST_OBJECTS} fit into "
-                "the labels of an image: raise the minimal area"
-            )
-        image = read_image(entry.path)
-        shape = (entry.height, entry.width)
-        if image.shape[:2] != shape:
-            raise DatasetError(
-                f"{entry.path} is of {image.shape[:2]} pixels (rows, columns), but the annotations "
-                f"say {shape}"
-            )
-        yield image, paint(objects, shape), group
+def joint_name(files: Sequence[str | Path]) -> str:
+    """Name of the group that annotation files make up together."""
+    return "+".join(Path(file).stem for file in files)
 
 
-def _collect(file: Path, images: Path, known: dict[str, _Image], stuff: bool) -> None:
-    """Add what one file says to what is known of each image."""
+def read_annotated(
+    entry: AnnotatedImage, min_area: int = 1
+) -> tuple[NDArray[np.generic], NDArray[np.uint16]] | None:
+    """Read one image and paint its objects.
+
+    Parameters
+    ----------
+    entry : AnnotatedImage
+        What the files say about it.
+    min_area : int
+        Objects with fewer pixels are left out.
+
+    Returns
+    -------
+    (image, labels) or None
+        None if no object is left.
+
+    Raises
+    ------
+    DatasetError
+        When the image cannot be read, has another size than the files say, or too many objects,
+        or a segmentation cannot be decoded.
+    """
+    objects = _objects(entry, min_area)
+    if not objects:
+        return None
+    if len(objects) > MOST_OBJECTS:
+        raise DatasetError(
+            f"{entry.path.name} has {len(objects)} objects; at most {MOST_OBJECTS} fit into "
+            "the labels of an image: raise the minimal area"
+        )
+    image = read_image(entry.path)
+    shape = (entry.height, entry.width)
+    if image.shape[:2] != shape:
+        raise DatasetError(
+            f"{entry.path} is of {image.shape[:2]} pixels (rows, columns), but the annotations "
+            f"say {shape}"
+        )
+    return image, paint(objects, shape)
+
+
+def collect(
+    file: Path, images: Path, known: dict[str, AnnotatedImage], stuff: bool = False
+) -> None:
+    """Add what one file says to what is known of each image.
+
+    Parameters
+    ----------
+    file, images : Path
+        The annotation file and the folder of its images.
+    known : dict of str to AnnotatedImage
+        By path of the image; is added to. A file that cannot be used adds no annotation.
+    stuff : bool
+        Take the stuff of panoptic files for objects too.
+
+    Raises
+    ------
+    DatasetError
+        When the file is not of these formats or contradicts an earlier one.
+    """
     content = _read_json(file)
     by_id = {row["id"]: _entry(file, row, images, known) for row in _rows(file, content["images"])}
     without = {c.get("id") for c in content.get("categories", ()) if not c.get("isthing", 1)}
-    objects: dict[int, list[dict[str, Any]]] = {}
+    objects: dict[int, tuple[AnnotatedImage, list[dict[str, Any]]]] = {}
+    pictures: list[tuple[AnnotatedImage, Path, list[dict[str, Any]]]] = []
     for row in content["annotations"]:
         try:
             entry = by_id[row["image_id"]]
@@ -182,12 +255,13 @@ def _collect(file: Path, images: Path, known: dict[str, _Image], stuff: bool) ->
             segments = row["segments_info"]
             rows = [s for s in segments if stuff or s.get("category_id") not in without]
             if rows:
-                entry.panoptic.append((file.with_suffix("") / row["file_name"], rows))
+                pictures.append((entry, file.with_suffix("") / row["file_name"], rows))
         elif row.get("segmentation") and not row.get("iscrowd"):
-            own = objects.setdefault(id(entry), [])
-            if not own:
-                entry.sources.append(own)
-            own.append(row)
+            objects.setdefault(id(entry), (entry, []))[1].append(row)
+    for entry, rows in objects.values():
+        entry.sources.append(rows)
+    for entry, picture, rows in pictures:
+        entry.panoptic.append((picture, rows))
 
 
 def _rows(file: Path, rows: list[Any]) -> list[dict[str, Any]]:
@@ -201,9 +275,11 @@ def _rows(file: Path, rows: list[Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def _entry(file: Path, row: dict[str, Any], images: Path, known: dict[str, _Image]) -> _Image:
+def _entry(
+    file: Path, row: dict[str, Any], images: Path, known: dict[str, AnnotatedImage]
+) -> AnnotatedImage:
     path, size = _locate(images, row), (int(row["height"]), int(row["width"]))
-    entry = known.setdefault(str(path), _Image(path, *size))
+    entry = known.setdefault(str(path), AnnotatedImage(path, *size))
     if (entry.height, entry.width) != size:
         raise DatasetError(
             f"{file} says that {path.name} has {size} pixels (rows, columns), another file says "
@@ -240,7 +316,7 @@ def _locate(images: Path, row: dict[str, Any]) -> Path:
     return next((place for place in places if place.is_file()), images / places[-1].name)
 
 
-def _objects(entry: _Image, min_area: int) -> list[RegionMask]:
+def _objects(entry: AnnotatedImage, min_area: int) -> list[RegionMask]:
     """Decode the objects of one image, file by file; what an earlier file has is left out."""
     shape = (entry.height, entry.width)
     groups: list[Iterable[RegionMask]] = [
