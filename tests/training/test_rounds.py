@@ -107,7 +107,7 @@ def test_prompts_mean_the_object_and_then_the_errors_they_answer() -> None:
     user = SimulatedUser(UserHabits(), torch.Generator().manual_seed(0))
     user.answer(truth(), None, memory)
     user.answer(truth(), torch.zeros_like(truth()), memory)
-    regions = meant_regions(truth(), memory, (8, 8))
+    regions = meant_regions(memory, (8, 8))
     assert regions.shape == (2, 2, 8, 8)
     assert regions[0, 0, 1:5, 1:5].tolist() == [[1.0] * 4] * 4
     assert float(regions[0, 0].sum()) == 16.0

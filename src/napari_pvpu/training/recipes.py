@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from napari_pvpu.networks.config import from_plain
 from napari_pvpu.training.datasets import ViewSampling
+from napari_pvpu.training.habits import EXACT
 from napari_pvpu.training.rounds import LossConfig, PlayConfig
 from napari_pvpu.training.schedules import OptimizerConfig
-from napari_pvpu.training.simulate import UserHabits
 from napari_pvpu.training.trainer import Stage, TrainingConfig
 from napari_pvpu.yaml_files import merged
 
@@ -45,8 +45,8 @@ PVPUFORMER = TrainingConfig(
     sampling=ViewSampling(size=448, fill=(0.1, 1.2), fill_mode=0.5, stretch=0.0),
     # The mixture of kinds is ours: the released code takes clicks and boxes evenly, and says
     # that scribbles were tried.
-    habits=UserHabits(
-        first=(0.5, 0.25, 0.25), later=(0.6, 0.15, 0.25), central=0.0, depth=(0.5, 0.5)
+    habits=replace(
+        EXACT, first=(0.5, 0.25, 0.25), later=(0.6, 0.15, 0.25), central=0.0, depth=(0.5, 0.5)
     ),
 )
 
@@ -69,7 +69,8 @@ INTERFORMER = TrainingConfig(
     losses=LossConfig(dice=0.0, p2c=0.0, score=0.0, auxiliary=0.4),
     play=_ALONE,
     sampling=ViewSampling(size=512, fill=(0.1, 1.2), fill_mode=0.5, stretch=0.0),
-    habits=UserHabits(
+    habits=replace(
+        EXACT,
         first=_CLICKS,
         later=_CLICKS,
         central=0.0,
@@ -98,13 +99,13 @@ PROBABILISTIC = TrainingConfig(
     losses=LossConfig(dice=0.0, p2c=0.0, score=0.0),
     play=_ALONE,
     sampling=ViewSampling(size=256, fill=(0.1, 1.2), fill_mode=0.5, stretch=0.0),
-    habits=UserHabits(first=_BOXES, later=_CLICKS, central=0.0, depth=(0.5, 0.5)),
+    habits=replace(EXACT, first=_BOXES, later=_CLICKS, central=0.0, depth=(0.5, 0.5)),
     curriculum=(
-        Stage(20 / 150, (1.0,), UserHabits(first=_BOXES)),
+        Stage(20 / 150, (1.0,), replace(EXACT, first=_BOXES)),
         Stage(
             40 / 150,
             (0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0),
-            UserHabits(first=_BOXES, later=_CLICKS, central=0.0, blind=1.0),
+            replace(EXACT, first=_BOXES, later=_CLICKS, central=0.0, blind=1.0),
         ),
     ),
 )

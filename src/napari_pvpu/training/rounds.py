@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from napari_pvpu.networks.losses import dice_loss, normalized_focal_loss, p2c_loss
 from napari_pvpu.networks.prompt_encoding import EMPTY
-from napari_pvpu.training.simulate import PromptMemory, SimulatedUser, coarsen_masks, corrupt_masks
+from napari_pvpu.training.prior_masks import coarsen_masks, corrupt_masks
+from napari_pvpu.training.simulate import PromptMemory, SimulatedUser
 
 if TYPE_CHECKING:
     from napari_pvpu.networks.interface import Decoded, Features, PromptableNetwork
@@ -122,7 +123,7 @@ class Rounds(nn.Module):
         """
         features = self.network.encode(image).repeat(objects)
         memory = PromptMemory()
-        previous, prediction = self._start(truth, user)
+        previous, prediction = self._start(truth, user, others)
         kept = features.detach()
         inside = features.inside[:, 0] > 0
         every = bool(self.losses.rounds)
@@ -139,7 +140,7 @@ class Rounds(nn.Module):
             # Nobody sees, or corrects, what lies outside the image.
             prediction = (previous[:, 0] > 0.5) & inside
         user.answer(truth, prediction, memory, others)
-        if len(memory.rounds) > 1 and user.chance() < self.play.forget:
+        if rounds > 1 and user.chance() < self.play.forget:
             previous = None
         last, _ = self._cost(features, truth, memory, previous)
         if not every:
@@ -152,14 +153,16 @@ class Rounds(nn.Module):
         weights = self.losses.rounds
         return weights[min(index, len(weights) - 1)]
 
-    def _start(self, truth: Tensor, user: SimulatedUser) -> tuple[Tensor | None, Tensor | None]:
+    def _start(
+        self, truth: Tensor, user: SimulatedUser, others: Tensor | None
+    ) -> tuple[Tensor | None, Tensor | None]:
         """Begin with nothing, or in some steps with a spoilt mask for every object."""
         if user.chance() >= self.play.prior:
             return None, None
-        spoilt = corrupt_masks(truth, user.generator)
+        spoilt = corrupt_masks(truth, user.generator, others)
         if user.chance() >= self.play.coarse:
             return spoilt[:, None].float(), spoilt
-        coarse = coarsen_masks(spoilt, user.generator)
+        coarse = coarsen_masks(spoilt, user.host)
         return coarse[:, None], coarse > 0.5
 
     def _cost(
@@ -175,7 +178,7 @@ class Rounds(nn.Module):
         dice = dice_loss(out.logits, target, valid=features.inside)
         p2c = focal.new_zeros(focal.shape)
         if weights.p2c:
-            meant = meant_regions(truth, memory, (out.pixels.shape[-2], out.pixels.shape[-1]))
+            meant = meant_regions(memory, (out.pixels.shape[-2], out.pixels.shape[-1]))
             p2c = p2c_loss(
                 out.pixels.float(), out.prompt_features.float(), meant, prompts.kind != EMPTY
             )
@@ -204,18 +207,17 @@ class Rounds(nn.Module):
         return self.network.decode(features, prompts, previous), None
 
 
-def meant_regions(truth: Tensor, memory: PromptMemory, shape: tuple[int, int]) -> Tensor:
+def meant_regions(memory: PromptMemory, shape: tuple[int, int]) -> Tensor:
     """Return what each prompt should attract.
 
     For the first prompt the object; for a later one the region that it answers (PVPUFormer,
-    released trainer).
+    released trainer). A prompt on a neighbour attracts the neighbour, one that was not needed the
+    object or, if negative, all that is not the object.
 
     Parameters
     ----------
-    truth : Tensor
-        ``(N, S, S)`` bool.
     memory : PromptMemory
-        The prompts so far, K rounds.
+        The prompts so far, K slots.
     shape : tuple of int
         Rows and columns wanted.
 
@@ -224,8 +226,7 @@ def meant_regions(truth: Tensor, memory: PromptMemory, shape: tuple[int, int]) -
     Tensor
         ``(N, K, *shape)`` float32, 0 to 1.
     """
-    masks = torch.stack([truth, *memory.regions[1:]], dim=1).float()
-    return F.adaptive_avg_pool2d(masks, shape)
+    return F.adaptive_avg_pool2d(torch.stack(memory.regions, dim=1).float(), shape)
 
 
 def _scaled(losses: Losses, factor: float) -> Losses:

@@ -1,134 +1,87 @@
 """A simulated user that answers a batch of predictions with clicks, scribbles and boxes.
 
-Everything runs on the training device and over the whole batch at once. Distances to the border
-of an error region are counted by eroding it at half resolution, which replaces the distance
-transform of the RITM protocol (the chessboard instead of the Euclidean metric).
+Everything runs on the training device and over the whole batch at once. What the host has to know
+is drawn on the host, so that it never waits for the device. Distances to the border of an error
+region are counted by eroding it at half resolution, which replaces the distance transform of the
+RITM protocol (the chessboard instead of the Euclidean metric).
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from napari_pvpu.networks.prompt_encoding import BOX, CLICK, EMPTY, SCRIBBLE, PromptBatch
+from napari_pvpu.training.habits import EXACT, UserHabits
+from napari_pvpu.training.neighbours import choose_neighbours
+from napari_pvpu.training.pixel_choice import (
+    choose_pixels,
+    depth_map,
+    dilate,
+    draw_index,
+    values_at,
+)
+from napari_pvpu.training.simulated_boxes import box_around, box_within
+from napari_pvpu.training.simulated_strokes import (
+    CENTRE,
+    CONTOUR,
+    POINTS,
+    Ground,
+    draw_strokes,
+)
 
-POINTS = 32
-_STEP = 2.0  # distance of a scribble's samples in model pixels
-_EROSIONS = 12  # deeper than this, all pixels count as equally central
+__all__ = ["EXACT", "PromptMemory", "SimulatedUser", "UserHabits", "host_generator"]
 
-
-@dataclass(frozen=True, slots=True)
-class UserHabits:
-    """How the simulated user behaves.
-
-    Attributes
-    ----------
-    first, later : tuple of float
-        Chances of a click, a box and a scribble as the first and as a later prompt.
-    central, central_first : float
-        Chance that a click goes to the very centre of its region, as the evaluation's robot
-        does; else it goes anywhere at least `depth` of the way in. `central_first` for the first
-        click alone; below 0 for the same.
-    depth : tuple of float
-        Range of the share of the largest depth that a click's pixel reaches at least, for the
-        first click and for later ones the same.
-    box_noise : float
-        Largest error of a box's side over the box's extent.
-    blind : float
-        Chance that a later round is played without looking at the prediction: a prompt anywhere
-        on the object, or beside it as a negative one.
-    """
-
-    first: tuple[float, float, float] = (0.6, 0.22, 0.18)
-    later: tuple[float, float, float] = (0.78, 0.04, 0.18)
-    central: float = 0.4
-    central_first: float = -1.0
-    depth: tuple[float, float] = (0.1, 0.8)
-    box_noise: float = 0.12
-    blind: float = 0.0
-
-
-def depth_map(mask: Tensor) -> Tensor:
-    """Count how often each pixel survives an erosion with a 3 x 3 square.
-
-    Parameters
-    ----------
-    mask : Tensor
-        ``(N, H, W)`` bool.
-
-    Returns
-    -------
-    Tensor
-        ``(N, H, W)`` float32; 0 outside the mask, 1 at its border, at most 1 + 12 inside. The
-        border of the picture counts as outside.
-
-    Examples
-    --------
-    >>> depth_map(torch.ones(1, 3, 5, dtype=torch.bool))[0, 1].tolist()
-    [1.0, 2.0, 2.0, 2.0, 1.0]
-    """
-    outside = F.pad((~mask).float()[:, None], (1, 1, 1, 1), value=1.0)
-    depth = 1 - outside
-    for _ in range(_EROSIONS):
-        outside = F.max_pool2d(outside, 3, 1, 1)
-        depth = depth + (1 - outside)
-    return depth[:, 0, 1:-1, 1:-1]
-
-
-def choose_pixels(depth: Tensor, threshold: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw one pixel of each map, uniformly among those that are deep enough.
-
-    Parameters
-    ----------
-    depth : Tensor
-        ``(N, H, W)`` from `depth_map`.
-    threshold : Tensor
-        ``(N,)``, share of the largest depth that a pixel has to reach, 0 to 1.
-    generator : torch.Generator
-        On the device of `depth`.
-
-    Returns
-    -------
-    Tensor
-        ``(N, 2)`` int64, row and column.
-    """
-    flat = depth.flatten(1)
-    enough = (flat > 0) & (flat >= threshold[:, None] * flat.amax(1, keepdim=True))
-    noise = torch.rand(flat.shape, generator=generator, device=flat.device)
-    best = (noise * enough).argmax(1)
-    width = depth.shape[-1]
-    return torch.stack([best // width, best % width], dim=1)
+_BEYOND = 1.5  # pixels that a stray click may land beyond the border
+_BESIDE = 6  # rows and columns of the halved view that are still beside the object
 
 
 @dataclass(slots=True)
 class PromptMemory:
-    """The prompts given so far to each object of a batch, one slot a round.
+    """The prompts given so far to each object of a batch, one slot for each prompt.
 
     Attributes
     ----------
-    count, device : int, torch.device
-        Objects ``N`` and where the tensors live.
     rounds : list of PromptBatch
-        One batch with a single slot each.
+        One batch with a single slot each. A round may add two.
     regions : list of Tensor
-        ``(N, H, W)`` bool for each round: what the prompt pointed at.
+        ``(N, H, W)`` bool for each slot: what the prompt means.
     """
 
     rounds: list[PromptBatch] = field(default_factory=list)
     regions: list[Tensor] = field(default_factory=list)
 
     def add(self, prompt: PromptBatch, region: Tensor) -> None:
-        """Append one round."""
+        """Append one slot."""
         self.rounds.append(prompt)
         self.regions.append(region)
 
     def batch(self) -> PromptBatch:
-        """Return all rounds as one batch with a slot for each."""
+        """Return all prompts as one batch."""
         return PromptBatch(*(torch.cat(parts, dim=1) for parts in zip(*self.rounds, strict=True)))
+
+
+class _Aim(NamedTuple):
+    """What a prompt is for: of N objects, where to put it, and what it means."""
+
+    region: Tensor  # (N, S, S) bool, where scribbles stay
+    depth: Tensor  # (N, S / 2, S / 2), 0 where no click may go
+    positive: Tensor  # (N,) bool
+    meant: Tensor  # (N, S, S) bool
+    idle: Tensor | None = None  # (N,) bool, who corrects nothing
+
+
+class _Plan(NamedTuple):
+    """What kind of prompt each object gets."""
+
+    chances: tuple[float, float, float]  # of clicks, boxes and scribbles
+    kind: Tensor  # (N,) int64
+    style: Tensor | None = None  # (N,) int64, of scribbles
+    guided: bool = False
 
 
 def host_generator(generator: torch.Generator) -> torch.Generator:
@@ -168,9 +121,7 @@ class SimulatedUser:
         """Draw a number between 0 and 1, for a choice that holds for the whole batch."""
         return float(torch.rand(1, generator=self.host))
 
-    def _uniform(self, *shape: int) -> Tensor:
-        return torch.rand(*shape, generator=self.generator, device=self.generator.device)
-
+    @torch.no_grad()
     def answer(
         self,
         truth: Tensor,
@@ -183,183 +134,246 @@ class SimulatedUser:
         Parameters
         ----------
         truth : Tensor
-            ``(N, S, S)`` bool.
+            ``(N, S, S)`` bool, S even.
         prediction : Tensor, optional
             ``(N, S, S)`` bool; None before the first prompt.
         memory : PromptMemory
-            Grows by one round. An object without any error gets an empty slot.
+            Grows by one slot; before the first prediction now and then by a second one, for
+            prompts on neighbours. An object without any error gets an empty slot.
         others : Tensor, optional
             ``(N, S, S)`` bool, pixels of other objects in the same views.
         """
-        if prediction is not None and self.habits.blind and self.chance() < self.habits.blind:
+        habits, first = self.habits, prediction is None
+        if prediction is not None and habits.blind and self.chance() < habits.blind:
             prediction = self._imagined(truth)
-        shift = torch.randint(0, 2, (2,), generator=self.host).tolist()
-        view = (slice(None), slice(shift[0], None, 2), slice(shift[1], None, 2))
+        row, col = torch.randint(0, 2, (2,), generator=self.host).tolist()
+        shift = (row, col)
         if prediction is None:
-            region, positive = truth, truth.new_ones(len(truth))
-            depth = depth_map(region[view])
+            everyone = torch.ones(len(truth), dtype=torch.bool, device=truth.device)
+            aim = _Aim(truth, depth_map(_halved(truth, shift)), everyone, truth)
         else:
-            missed, extra = truth & ~prediction, prediction & ~truth
-            depth_missed, depth_extra = depth_map(missed[view]), depth_map(extra[view])
-            positive = depth_missed.flatten(1).amax(1) >= depth_extra.flatten(1).amax(1)
-            choose = positive[:, None, None]
-            region = torch.where(choose, missed, extra)
-            depth = torch.where(choose, depth_missed, depth_extra)
-        low, high = self.habits.depth
-        threshold = low + (high - low) * self._uniform(len(truth))
-        central = self.habits.central
-        if prediction is None and self.habits.central_first >= 0:
-            central = self.habits.central_first
-        threshold[self._uniform(len(truth)) < central] = 1.0
-        pixel = choose_pixels(depth, threshold, self.generator)
-        seen = depth.flatten(1).amax(1)
+            aim = self._largest_error(truth, prediction, shift)
+            aim = self._needless(aim, truth, prediction, others, shift)
+        plan = self._plan(truth, habits.first if first else habits.later)
+        if aim.idle is not None:
+            # A box would say more than that all is well.
+            kind = torch.where(aim.idle & (plan.kind == BOX), CLICK, plan.kind)
+            plan = plan._replace(kind=kind)
+        pixel = self._pixel(aim, plan, first)
         position = torch.stack([pixel[:, axis] * 2.0 + shift[axis] for axis in (0, 1)], dim=1)
-        chances = self.habits.first if prediction is None else self.habits.later
-        mix = torch.tensor(chances, dtype=torch.float32, device=truth.device).expand(len(truth), 3)
-        drawn = torch.multinomial(mix, 1, generator=self.generator)[:, 0]
-        memory.add(self._draw(drawn, position, seen, region, positive, prediction is None), region)
+        prompt = self._draw(plan, position, Ground(aim.region, aim.depth, shift), aim, truth, first)
+        memory.add(prompt, aim.meant)
+        if first and others is not None:
+            self._point_at_neighbours(truth, others, memory)
+
+    def _uniform(self, count: int) -> Tensor:
+        return torch.rand(count, generator=self.generator, device=self.generator.device)
+
+    def _some(self, chance: float, count: int) -> Tensor | None:
+        """Choose objects: half of them in some rounds, None in all others."""
+        share = max(0.5, chance)
+        if not chance or self.chance() >= chance / share:
+            return None
+        return self._uniform(count) < share
+
+    def _largest_error(self, truth: Tensor, prediction: Tensor, shift: tuple[int, int]) -> _Aim:
+        """Aim at what is missed or too much, whichever is deeper."""
+        missed, extra = truth & ~prediction, prediction & ~truth
+        halves = torch.cat([_halved(missed, shift), _halved(extra, shift)])
+        both = torch.stack(depth_map(halves).chunk(2), dim=1)
+        chosen = self._some(self.habits.second, len(truth))
+        if chosen is not None:
+            both = torch.where(chosen[:, None, None, None], _without_largest(both), both)
+        positive = both[:, 0].flatten(1).amax(1) >= both[:, 1].flatten(1).amax(1)
+        choose = positive[:, None, None]
+        region = torch.where(choose, missed, extra)
+        return _Aim(region, torch.where(choose, both[:, 0], both[:, 1]), positive, region)
+
+    def _needless(
+        self,
+        aim: _Aim,
+        truth: Tensor,
+        prediction: Tensor,
+        others: Tensor | None,
+        shift: tuple[int, int],
+    ) -> _Aim:
+        """Let some point at what is right already: the object, its surroundings, a neighbour."""
+        chosen = self._some(self.habits.needless, len(truth))
+        if chosen is None:
+            return aim
+        background = ~(truth | prediction)
+        positive = self._uniform(len(truth)) < 0.5
+        choose = positive[:, None, None]
+        region = torch.where(choose, truth & prediction, background)
+        beside = dilate(_halved(truth, shift), _BESIDE) & _halved(background, shift)
+        if others is not None:
+            on_neighbour = beside & _halved(others, shift)
+            wanted = (self._uniform(len(truth)) < 0.5) & on_neighbour.flatten(1).any(1)
+            beside = torch.where(wanted[:, None, None], on_neighbour, beside)
+        goal = torch.where(choose, _halved(region, shift), beside)
+        # Clicks on what is right lie anywhere in it.
+        depth = goal.float()
+        idle = chosen & goal.flatten(1).any(1)
+        apply = idle[:, None, None]
+        meant = torch.where(choose, truth, ~truth)
+        return _Aim(
+            torch.where(apply, region, aim.region),
+            torch.where(apply, depth, aim.depth),
+            torch.where(idle, positive, aim.positive),
+            torch.where(apply, meant, aim.meant),
+            idle,
+        )
 
     def _imagined(self, truth: Tensor) -> Tensor:
         """Return predictions that miss the object or its surroundings, for a blind prompt."""
-        value = F.max_pool2d(truth.float()[:, None], 17, 1, 8)[:, 0] > 0.5
+        value = dilate(truth, 8)
         beside = (self._uniform(len(truth)) < 0.5)[:, None, None]
         return torch.where(beside, value, torch.zeros_like(truth))
 
+    def _plan(self, truth: Tensor, chances: tuple[float, float, float]) -> _Plan:
+        """Draw kinds of prompts and styles of scribbles."""
+        count = len(truth)
+        kind = draw_index(self._uniform(count), chances) + CLICK
+        bent, straight, *guides = self.habits.strokes
+        if not chances[2]:
+            return _Plan(chances, kind)
+        share = sum(guides) / (bent + straight + sum(guides))
+        if share and self.chance() < share:
+            style = draw_index(self._uniform(count), tuple(guides)) + CENTRE
+            return _Plan(chances, kind, style, True)
+        if not straight:
+            return _Plan(chances, kind)
+        return _Plan(chances, kind, draw_index(self._uniform(count), (bent, straight)))
+
+    def _pixel(self, aim: _Aim, plan: _Plan, first: bool) -> Tensor:
+        """Choose the pixel of the halved view that each prompt begins with: ``(N, 2)``."""
+        habits, count = self.habits, len(aim.depth)
+        low, high = habits.depth
+        threshold = low + (high - low) * self._uniform(count)
+        central = habits.central_first if first and habits.central_first >= 0 else habits.central
+        threshold = torch.where(self._uniform(count) < central, 1.0, threshold)
+        if not (habits.anywhere or habits.rim or plan.guided):
+            return choose_pixels(aim.depth, threshold, self.generator)
+        ceiling = torch.full_like(threshold, torch.inf)
+        where = draw_index(
+            self._uniform(count),
+            (habits.anywhere, habits.rim, max(0.0, 1 - habits.anywhere - habits.rim)),
+        )
+        threshold = torch.where(where < 2, 0.0, threshold)
+        ceiling = torch.where(where == 1, 2.0, ceiling)
+        if plan.guided and plan.style is not None:
+            most = aim.depth.flatten(1).amax(1).clamp(min=1)
+            stroke = plan.kind == SCRIBBLE
+            # Centre lines begin on the ridge, lines along the border three to five pixels inside.
+            on_ridge, along = stroke & (plan.style == CENTRE), stroke & (plan.style == CONTOUR)
+            threshold = torch.where(on_ridge, 0.8, threshold)
+            threshold = torch.where(along, (2 / most).clamp(max=1), threshold)
+            ceiling = torch.where(on_ridge, torch.inf, torch.where(along, 2.0, ceiling))
+        return choose_pixels(aim.depth, threshold, self.generator, ceiling)
+
     def _draw(
         self,
-        drawn: Tensor,
+        plan: _Plan,
         position: Tensor,
-        depth: Tensor,
-        region: Tensor,
-        positive: Tensor,
+        ground: Ground,
+        aim: _Aim,
+        truth: Tensor,
         first: bool,
     ) -> PromptBatch:
-        """Turn centre pixels into prompts of the drawn kinds."""
-        count = len(region)
-        points = position[:, None].expand(-1, POINTS, -1).clone()
-        valid = torch.zeros(count, POINTS, dtype=torch.bool, device=region.device)
+        """Turn pixels into prompts of the planned kinds."""
+        count, device = len(position), position.device
+        click = self._missed(position, ground, truth, aim.positive)
+        points = click[:, None].expand(-1, POINTS, -1)
+        valid = torch.zeros(count, POINTS, dtype=torch.bool, device=device)
         valid[:, 0] = True
-        stroke, stroke_valid = self._stroke(position, region)
-        long_enough = stroke_valid.sum(1) >= 3
-        is_stroke = (drawn == 2) & long_enough
-        points = torch.where(is_stroke[:, None, None], stroke, points)
-        valid = torch.where(is_stroke[:, None], stroke_valid, valid)
-        corners = self._box_around(region) if first else self._box_within(position, depth)
-        is_box = (drawn == 1) & ((corners[:, 1] - corners[:, 0]).amin(1) >= 2)
-        points[:, :2] = torch.where(is_box[:, None, None], corners, points[:, :2])
-        valid[:, 1] |= is_box
-        kind = torch.full((count,), CLICK, device=region.device)
-        kind = torch.where(is_stroke, SCRIBBLE, torch.where(is_box, BOX, kind))
-        kind = torch.where(depth > 0, kind, EMPTY)
-        valid &= (kind != EMPTY)[:, None]
-        return PromptBatch(points[:, None], valid[:, None], kind[:, None], positive[:, None])
+        kind = torch.full((count,), CLICK, device=device)
+        if plan.chances[2]:
+            strokes = draw_strokes(
+                position, ground, plan.style, self.habits, self.generator, guided=plan.guided
+            )
+            drawn = (plan.kind == SCRIBBLE) & (strokes.valid.sum(1) >= 3)
+            points = torch.where(drawn[:, None, None], strokes.points, points)
+            valid = torch.where(drawn[:, None], strokes.valid, valid)
+            kind = torch.where(drawn, SCRIBBLE, kind)
+        if plan.chances[1]:
+            corners = (
+                box_around(ground.region, self.habits, self.generator)
+                if first
+                else box_within(position, ground.depth_at(position))
+            )
+            boxed = (plan.kind == BOX) & ((corners[:, 1] - corners[:, 0]).amin(1) >= 2)
+            corners = torch.cat([corners, points[:, 2:]], dim=1)
+            points = torch.where(boxed[:, None, None], corners, points)
+            valid = torch.where(boxed[:, None], torch.arange(POINTS, device=device) < 2, valid)
+            kind = torch.where(boxed, BOX, kind)
+        there = ground.depth.flatten(1).any(1)
+        kind = torch.where(there, kind, EMPTY)
+        valid = valid & there[:, None]
+        return PromptBatch(points[:, None], valid[:, None], kind[:, None], aim.positive[:, None])
 
-    def _stroke(self, start: Tensor, region: Tensor) -> tuple[Tensor, Tensor]:
-        """Draw a bent line both ways from `start` until it would leave the region."""
-        count, half, size = len(region), POINTS // 2, region.shape[-1]
-        angle = self._uniform(count) * 2 * math.pi
-        bend = (self._uniform(count) - 0.5) * 0.3
-        step = torch.arange(1, half + 1, device=region.device)
-        wobble = (self._uniform(count, half) - 0.5) * 0.6
-        arms, alive = [], []
-        for direction in (math.pi, 0.0):
-            heading = angle[:, None] + direction + bend[:, None] * step + wobble
-            move = torch.stack([heading.sin(), heading.cos()], dim=-1) * _STEP
-            path = start[:, None] + move.cumsum(1)
-            pixel = path.round().long()
-            on_view = ((pixel >= 0) & (pixel < size)).all(-1)
-            pixel = pixel.clamp(0, size - 1)
-            flat = region.flatten(1).gather(1, pixel[..., 0] * size + pixel[..., 1])
-            reach = 1 + (self._uniform(count) * half).long()
-            going = (flat & on_view & (step <= reach[:, None])).long().cumprod(1).bool()
-            arms.append(path)
-            alive.append(going)
-        first = torch.cat([arms[0].flip(1)[:, 1:], start[:, None], arms[1]], dim=1)
-        here = torch.ones(count, 1, dtype=torch.bool, device=region.device)
-        return first, torch.cat([alive[0].flip(1)[:, 1:], here, alive[1]], dim=1)
+    def _missed(self, position: Tensor, ground: Ground, truth: Tensor, positive: Tensor) -> Tensor:
+        """Let some clicks miss their pixel, as a rule on the side of the object that was meant."""
+        habits, count = self.habits, len(position)
+        if not habits.imprecise:
+            return position
+        missing = self._uniform(count) < habits.imprecise
+        angle, distance = self._uniform(count) * 2 * math.pi, self._uniform(count).sqrt()
+        distance = distance * habits.jitter
+        direction = torch.stack([angle.sin(), angle.cos()], dim=1)
+        stray = self._uniform(count) < habits.stray
+        # From here it cannot be farther to the other side of the border.
+        near = distance <= 2 * ground.depth_at(position) - 1 + _BEYOND
+        out = position
+        for share in (0.4, 1.0):
+            there = (position + share * distance[:, None] * direction).round()
+            there = there.clamp(0, truth.shape[-1] - 1)
+            fits = (values_at(truth, there) == positive) | (stray & near)
+            out = torch.where((missing & fits)[:, None], there, out)
+        return out
 
-    def _box_around(self, region: Tensor) -> Tensor:
-        """Box the whole region, sides off by a share of its extent: ``(N, 2, 2)``."""
-        size = region.shape[-1]
-        axis = torch.arange(size, device=region.device)
-        bounds = []
-        for dim in (2, 1):
-            there = region.any(dim)
-            low = torch.where(there, axis, size).amin(1)
-            high = torch.where(there, axis, -1).amax(1)
-            bounds.append(torch.stack([low, high], dim=1).float())
-        corners = torch.stack(bounds, dim=2)
-        extent = (corners[:, 1] - corners[:, 0]).clamp(min=1)[:, None]
-        # Sloppy boxes are more often too large than too small.
-        outward = torch.tensor([-1.0, 1.0], device=region.device)[None, :, None]
-        error = (self._uniform(len(region), 2, 2) * 1.5 - 0.5) * self.habits.box_noise
-        care = self._uniform(len(region), 1, 1)
-        return (corners + outward * error * care * extent).clamp(-0.5, size - 0.5)
-
-    def _box_within(self, centre: Tensor, depth: Tensor) -> Tensor:
-        """Box the largest square around the centre that lies in its region: ``(N, 2, 2)``."""
-        reach = (depth * 2 - 1).clamp(min=1)[:, None]
-        return torch.stack([centre - reach, centre + reach], dim=1)
+    def _point_at_neighbours(self, truth: Tensor, others: Tensor, memory: PromptMemory) -> None:
+        """Add negative prompts on objects that lie close by."""
+        chosen = self._some(self.habits.neighbour, len(truth))
+        if chosen is None:
+            return
+        pixel, found, part = choose_neighbours(truth, others, self.generator)
+        here = (chosen & found)[:, None, None]
+        ground = Ground(part, torch.where(here, _halved(part, (0, 0)).float(), 0.0), (0, 0))
+        aim = _Aim(part, ground.depth, torch.zeros_like(found), part)
+        chances = (0.75, 0.0, 0.25)
+        kind = draw_index(self._uniform(len(truth)), chances) + CLICK
+        plan = _Plan(chances, kind)
+        memory.add(self._draw(plan, pixel, ground, aim, truth, True), part)
 
 
-def corrupt_masks(masks: Tensor, generator: torch.Generator) -> Tensor:
-    """Make prior masks as other tools or careless hands would give them.
+def _halved(mask: Tensor, shift: tuple[int, int]) -> Tensor:
+    """Every second row and column."""
+    return mask[:, shift[0] :: 2, shift[1] :: 2]
+
+
+def _without_largest(depth: Tensor) -> Tensor:
+    """Take out the square around the deepest pixel, where something of width is left.
 
     Parameters
     ----------
-    masks : Tensor
-        ``(N, S, S)`` bool.
-    generator : torch.Generator
-        On the device of `masks`.
+    depth : Tensor
+        ``(N, 2, H, W)``, depth maps of what is missed and what is too much.
 
     Returns
     -------
     Tensor
-        ``(N, S, S)`` bool: shifted, dilated, eroded, or with a piece cut off or added.
+        ``(N, 2, H, W)``.
     """
-    count, size = len(masks), masks.shape[-1]
-    device = masks.device
-    value = masks.float()[:, None]
-    wide = F.max_pool2d(value, 5, 1, 2)
-    thin = -F.max_pool2d(-value, 5, 1, 2)
-    which = torch.randint(0, 4, (count, 1, 1, 1), generator=generator, device=device)
-    out = torch.where(which == 1, wide, torch.where(which == 2, thin, value))
-    moves = torch.randint(-5, 6, (2,), generator=generator, device=device).tolist()
-    out = torch.where(which == 3, out.roll(moves, (2, 3)), out)
-    # A half plane is cut off or filled near the border of the mask.
-    axis = torch.linspace(-1, 1, size, device=device)
-    angle = torch.rand(count, 1, 1, 1, generator=generator, device=device) * 2 * math.pi
-    offset = torch.rand(count, 1, 1, 1, generator=generator, device=device)
-    plane = angle.sin() * axis.view(1, 1, -1, 1) + angle.cos() * axis.view(1, 1, 1, -1) > offset
-    fill = torch.rand(count, 1, 1, 1, generator=generator, device=device)
-    around = F.max_pool2d(value, 9, 1, 4)
-    out = torch.where(plane & (fill < 0.3), 0.0, out)
-    out = torch.where(plane & (fill > 0.7), around, out)
-    return out[:, 0] > 0.5
-
-
-def coarsen_masks(masks: Tensor, generator: torch.Generator) -> Tensor:
-    """Make prior masks as a view at a coarser scale gives them.
-
-    Parameters
-    ----------
-    masks : Tensor
-        ``(N, S, S)`` bool.
-    generator : torch.Generator
-        On the device of `masks`.
-
-    Returns
-    -------
-    Tensor
-        ``(N, S, S)`` float32, 0 to 1: averaged over blocks of 2, 4 or 8 pixels, the same for the
-        whole batch, and interpolated back.
-    """
-    size = masks.shape[-1]
-    draw = torch.randint(1, 4, (1,), generator=generator, device=masks.device)
-    block = 2 ** int(draw)
-    moves = torch.randint(0, block, (2,), generator=generator, device=masks.device).tolist()
-    # Blocks begin anywhere, as the grid of the coarser view does.
-    padded = F.pad(masks.float()[:, None], (moves[1], block, moves[0], block), mode="replicate")
-    small = F.avg_pool2d(padded, block)
-    wide = F.interpolate(small, scale_factor=block, mode="bilinear", align_corners=False)
-    return wide[:, 0, moves[0] : moves[0] + size, moves[1] : moves[1] + size]
+    _, sides, height, width = depth.shape
+    deepest, at = depth.flatten(1).max(1)
+    reach = (deepest + 2)[:, None, None, None]
+    side, pixel = at // (height * width), at % (height * width)
+    row, col = (x[:, None, None, None] for x in (pixel // width, pixel % width))
+    rows = torch.arange(height, device=depth.device)[:, None]
+    cols = torch.arange(width, device=depth.device)
+    near = ((rows - row).abs() <= reach) & ((cols - col).abs() <= reach)
+    same = torch.arange(sides, device=depth.device) == side[:, None]
+    left = torch.where(near & same[..., None, None], 0.0, depth)
+    # A sliver is not what anybody would correct before the rest.
+    enough = left.flatten(1).amax(1) >= 2
+    return torch.where(enough[:, None, None, None], left, depth)
