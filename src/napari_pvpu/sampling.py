@@ -1,0 +1,181 @@
+"""Which values of an image become 0 and 1, found without reading all of it.
+
+One pair of limits serves all planes, so that an object looks the same on its neighbours.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_pvpu.errors import ImageError
+from napari_pvpu.normalisation import percentile_limits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from napari_pvpu.levels import Levels
+
+__all__ = ["find_limits"]
+
+SAMPLES = 1_000_000
+"""Pixels that are looked at, about, of all planes together."""
+
+SAMPLING_GRID = 8
+"""Windows per axis that are sampled of images that are not in memory."""
+
+MOST_PLANES = 64
+"""Planes that are sampled of an image in memory; of another as many as there are windows."""
+
+MOST_SEARCHED = 100_000_000
+"""Pixels, at most, searched for contrast that the sample missed, of images not in memory."""
+
+SEARCH_SIDE = 2048
+
+PRIMES = (2, 3, 5, 7, 11, 13)
+
+Pair = tuple[float, float] | None
+
+
+def find_limits(
+    levels: Levels, channels: Sequence[int], together: bool
+) -> tuple[list[float], list[float]]:
+    """Return the values that become 0 and 1, for each channel.
+
+    Parameters
+    ----------
+    levels : Levels
+        The image.
+    channels : sequence of int
+        Those in use.
+    together : bool
+        Whether they share one pair.
+
+    Raises
+    ------
+    ImageError
+        If there is no finite value, all are equal, or a few of very many are and all equal.
+    """
+    sample = _sample(levels, channels)
+    groups = [sample.ravel()] * len(sample) if together else list(sample)
+    found = {id(group): percentile_limits(group) for group in groups}
+    limits = [found[id(group)] for group in groups]
+    known = [pair for pair in limits if pair is not None]
+    if all(low == high for low, high in known):
+        limits = _search_contrast(levels, channels)
+    pairs = [pair or (0.0, 1.0) for pair in limits]
+    low = [pair[0] for pair in pairs]
+    return low, [high if high > low else low + 1 for low, high in pairs]
+
+
+def _sample(levels: Levels, channels: Sequence[int]) -> npt.NDArray[Any]:
+    """Return about `SAMPLES` pixels of the channels in use, (C, N)."""
+    most = MOST_PLANES if levels.strides_are_cheap else SAMPLING_GRID
+    planes = spread_planes(levels.plane_shape, most)
+    parts = [
+        part.reshape(len(channels), -1)
+        for plane in planes
+        for part in _sample_plane(levels, plane, channels, len(planes))
+    ]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+
+def _sample_plane(
+    levels: Levels, plane: tuple[int, ...], channels: Sequence[int], planes: int
+) -> list[npt.NDArray[Any]]:
+    """Read samples of one plane of so many, each (C, h, w)."""
+    height, width = levels.shape()
+    samples = SAMPLES / planes
+    share = max(1.0, height * width * len(channels) / samples)
+    if levels.strides_are_cheap or share == 1:
+        step = int(np.ceil(np.sqrt(share)))
+        return [levels.read(plane, channels, slice(0, None, step), slice(0, None, step))]
+    # A stride would touch every chunk of a lazy array: windows touch a few.
+    grid = max(1, round(SAMPLING_GRID / np.sqrt(planes)))
+    side = max(1, int(np.sqrt(samples / len(channels))) // grid)
+    return [
+        levels.read(plane, channels, rows, cols)
+        for rows in _spread_windows(height, side, grid)
+        for cols in _spread_windows(width, side, grid)
+    ]
+
+
+def spread_planes(shape: tuple[int, ...], most: int) -> list[tuple[int, ...]]:
+    """Return the planes if they are few, else `most` of them, spread over all axes at once."""
+    total = prod(shape)
+    if total <= most:
+        return list(product(*(range(length) for length in shape)))
+    # Even steps along the longest axis, irrational ones along the others: no two axes go in step,
+    # and none is stood still on.
+    longest = shape.index(max(shape))
+    steps = np.arange(most)
+    columns = []
+    for axis, length in enumerate(shape):
+        share = (steps + 0.5) / most
+        if axis != longest:
+            share = (steps * np.sqrt(PRIMES[axis % len(PRIMES)]) + 0.5) % 1
+        columns.append((share * length).astype(int).tolist())
+    return sorted(set(zip(*columns, strict=True)))
+
+
+def _spread_windows(length: int, side: int, grid: int) -> list[slice]:
+    """Up to `grid` windows spread evenly over an axis."""
+    count = max(1, min(grid, length // max(side, 1)))
+    starts = np.linspace(0, max(length - side, 0), count).astype(int)
+    return [slice(int(start), int(start) + side) for start in starts]
+
+
+def _search_contrast(levels: Levels, channels: Sequence[int]) -> list[Pair]:
+    """Look for the rare values of an image whose sample is constant, coarsest level first."""
+    left = float("inf") if levels.in_memory else float(MOST_SEARCHED)
+    extremes: list[list[float]] = [[] for _ in channels]
+    limits: list[Pair] = []
+    for level in reversed(range(len(levels))):
+        for block in _blocks(levels, channels, level):
+            for values, plane in zip(extremes, block, strict=True):
+                finite = plane[np.isfinite(plane)] if plane.dtype.kind == "f" else plane
+                if finite.size:
+                    values[:] = [*values, float(finite.min()), float(finite.max())]
+                    values[:] = [min(values), max(values)]
+            left -= block.size
+            if left <= 0:
+                break
+        limits = [(values[0], values[1]) if values else None for values in extremes]
+        if left <= 0 or any(pair is not None and pair[0] < pair[1] for pair in limits):
+            break
+    if any(pair is not None and pair[0] < pair[1] for pair in limits):
+        return limits
+    raise _no_contrast(sorted({pair[0] for pair in limits if pair}), complete=left > 0)
+
+
+def _blocks(levels: Levels, channels: Sequence[int], level: int) -> Iterator[npt.NDArray[Any]]:
+    """Read all of a level, piece by piece."""
+    height, width = levels.shape(level)
+    for plane in product(*(range(length) for length in levels.plane_shape)):
+        for row in range(0, height, SEARCH_SIDE):
+            for col in range(0, width, SEARCH_SIDE):
+                rows, cols = slice(row, row + SEARCH_SIDE), slice(col, col + SEARCH_SIDE)
+                yield levels.read(plane, channels, rows, cols, level)
+
+
+def _no_contrast(values: list[float], complete: bool) -> ImageError:
+    if not complete:
+        return ImageError(
+            f"the parts of the image that were looked at show nothing ({_listed(values)}), and it "
+            "is too large to be searched; pass limits=(low, high), the values that are to be "
+            "black and white"
+        )
+    if not values:
+        return ImageError("the image has no finite value; pass one with something to see")
+    return ImageError(
+        f"the image is constant ({_listed(values)}): there is nothing to segment; check that the "
+        "right image and channels were chosen"
+    )
+
+
+def _listed(values: list[float]) -> str:
+    return f"every value is {', '.join(map(str, values))}" if values else "no value is finite"
