@@ -129,7 +129,7 @@ class Rounds(nn.Module):
         every = bool(self.losses.rounds)
         parts: list[Losses] = []
         for index in range(rounds - 1):
-            user.answer(truth, prediction, memory, others)
+            user.answer(truth, prediction, memory, others, inside)
             if every:
                 losses, logits = self._cost(features, truth, memory, previous)
                 parts.append(_scaled(losses, self._weight(index)))
@@ -139,7 +139,7 @@ class Rounds(nn.Module):
             previous = logits.detach().sigmoid()
             # Nobody sees, or corrects, what lies outside the image.
             prediction = (previous[:, 0] > 0.5) & inside
-        user.answer(truth, prediction, memory, others)
+        user.answer(truth, prediction, memory, others, inside)
         if rounds > 1 and user.chance() < self.play.forget:
             previous = None
         last, _ = self._cost(features, truth, memory, previous)

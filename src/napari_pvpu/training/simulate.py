@@ -128,6 +128,7 @@ class SimulatedUser:
         prediction: Tensor | None,
         memory: PromptMemory,
         others: Tensor | None = None,
+        inside: Tensor | None = None,
     ) -> None:
         """Add one prompt for each object to the memory.
 
@@ -142,6 +143,9 @@ class SimulatedUser:
             prompts on neighbours. An object without any error gets an empty slot.
         others : Tensor, optional
             ``(N, S, S)`` bool, pixels of other objects in the same views.
+        inside : Tensor, optional
+            ``(N, S, S)`` bool, where the views show the image, if not everywhere: no click or
+            scribble leaves it.
         """
         habits, first = self.habits, prediction is None
         if prediction is not None and habits.blind and self.chance() < habits.blind:
@@ -153,7 +157,7 @@ class SimulatedUser:
             aim = _Aim(truth, depth_map(_halved(truth, shift)), everyone, truth)
         else:
             aim = self._largest_error(truth, prediction, shift)
-            aim = self._needless(aim, truth, prediction, others, shift)
+            aim = self._needless(aim, truth, prediction, others, inside, shift)
         plan = self._plan(truth, habits.first if first else habits.later)
         if aim.idle is not None:
             # A box would say more than that all is well.
@@ -161,10 +165,11 @@ class SimulatedUser:
             plan = plan._replace(kind=kind)
         pixel = self._pixel(aim, plan, first)
         position = torch.stack([pixel[:, axis] * 2.0 + shift[axis] for axis in (0, 1)], dim=1)
-        prompt = self._draw(plan, position, Ground(aim.region, aim.depth, shift), aim, truth, first)
+        ground = Ground(aim.region, aim.depth, shift, inside)
+        prompt = self._draw(plan, position, ground, aim, truth, first)
         memory.add(prompt, aim.meant)
         if first and others is not None:
-            self._point_at_neighbours(truth, others, memory)
+            self._point_at_neighbours(truth, others, inside, memory)
 
     def _uniform(self, count: int) -> Tensor:
         return torch.rand(count, generator=self.generator, device=self.generator.device)
@@ -195,6 +200,7 @@ class SimulatedUser:
         truth: Tensor,
         prediction: Tensor,
         others: Tensor | None,
+        inside: Tensor | None,
         shift: tuple[int, int],
     ) -> _Aim:
         """Let some point at what is right already: the object, its surroundings, a neighbour."""
@@ -202,6 +208,7 @@ class SimulatedUser:
         if chosen is None:
             return aim
         background = ~(truth | prediction)
+        background = background if inside is None else background & inside
         positive = self._uniform(len(truth)) < 0.5
         choose = positive[:, None, None]
         region = torch.where(choose, truth & prediction, background)
@@ -328,17 +335,20 @@ class SimulatedUser:
             there = (position + share * distance[:, None] * direction).round()
             there = there.clamp(0, truth.shape[-1] - 1)
             fits = (values_at(truth, there) == positive) | (stray & near)
+            fits = fits & ground.shows(there)
             out = torch.where((missing & fits)[:, None], there, out)
         return out
 
-    def _point_at_neighbours(self, truth: Tensor, others: Tensor, memory: PromptMemory) -> None:
+    def _point_at_neighbours(
+        self, truth: Tensor, others: Tensor, inside: Tensor | None, memory: PromptMemory
+    ) -> None:
         """Add negative prompts on objects that lie close by."""
         chosen = self._some(self.habits.neighbour, len(truth))
         if chosen is None:
             return
         pixel, found, part = choose_neighbours(truth, others, self.generator)
         here = (chosen & found)[:, None, None]
-        ground = Ground(part, torch.where(here, _halved(part, (0, 0)).float(), 0.0), (0, 0))
+        ground = Ground(part, torch.where(here, _halved(part, (0, 0)).float(), 0.0), (0, 0), inside)
         aim = _Aim(part, ground.depth, torch.zeros_like(found), part)
         chances = (0.75, 0.0, 0.25)
         kind = draw_index(self._uniform(len(truth)), chances) + CLICK

@@ -39,7 +39,7 @@ _HALF = POINTS // 2
 _STEP = 2.0
 _TREMBLE = 1.5  # pixels
 _TURN = 0.6  # radians, and twice that, that a guided line may turn at a step
-_STIFFNESS = 0.5  # depth that a guided line gives up for going straight, by radian
+_STIFFNESS = 1.0  # depth that a guided line gives up for going straight, by radian
 
 
 class Strokes(NamedTuple):
@@ -68,11 +68,14 @@ class Ground(NamedTuple):
         ``(N, S / 2, S / 2)`` float32, its depth map at half resolution.
     shift : tuple of int
         Row and column of the depth map's first pixel in the view.
+    image : Tensor, optional
+        ``(N, S, S)`` bool, where the view shows the image; everywhere without.
     """
 
     region: Tensor
     depth: Tensor
     shift: tuple[int, int]
+    image: Tensor | None = None
 
     def depth_at(self, position: Tensor) -> Tensor:
         """Read the depth at positions ``(N, ..., 2)``."""
@@ -80,9 +83,13 @@ class Ground(NamedTuple):
         return values_at(self.depth, torch.stack(halved, dim=-1))
 
     def holds(self, position: Tensor) -> Tensor:
-        """Tell whether positions ``(N, ..., 2)`` lie on the view and in the region."""
+        """Tell whether positions ``(N, ..., 2)`` lie on the image and in the region."""
+        return self.shows(position) & values_at(self.region, position)
+
+    def shows(self, position: Tensor) -> Tensor:
+        """Tell whether positions ``(N, ..., 2)`` lie on the view and on the image."""
         on_view = ((position > -0.5) & (position < self.region.shape[-1] - 0.5)).all(-1)
-        return on_view & values_at(self.region, position)
+        return on_view if self.image is None else on_view & values_at(self.image, position)
 
 
 def draw_strokes(
@@ -134,9 +141,10 @@ def draw_strokes(
     alive = []
     for path, held in zip(paths, inside, strict=True):
         reach = 1 + (uniform(count) * _HALF).long()
-        on_view = ((path > -0.5) & (path < ground.region.shape[-1] - 0.5)).all(-1)
         outside = (~held).long().cumsum(1)
-        stopped = ~on_view | (step > reach[:, None])
+        stopped = step > reach[:, None]
+        if habits.spill:
+            stopped = stopped | ~ground.shows(path)
         alive.append((outside <= allowed[:, None]) & (stopped.long().cumsum(1) == 0))
     points = torch.cat([paths[0].flip(1)[:, 1:], start[:, None], paths[1]], dim=1)
     here = torch.ones(count, 1, dtype=torch.bool, device=device)
@@ -197,7 +205,9 @@ def _guided_arms(
         heading = heading + turn.gather(1, best)[:, 0]
         position = position + _moves(heading)
         path.append(position)
-        inside.append(held.gather(1, best)[:, 0])
+        # A centre line ends where its ridge does, before it turns along the border.
+        ends = (depth.gather(1, best) < 0.4 * level) & ~zigzag
+        inside.append((held.gather(1, best) & ~ends)[:, 0])
     return (
         list(torch.stack(path, dim=1).chunk(2)),
         list(torch.stack(inside, dim=1).chunk(2)),
@@ -253,7 +263,7 @@ def _by_hand(
     if habits.thick:
         chosen = (uniform(count) < habits.thick) & (valid.sum(1) >= 5)
         aside, there = _to_and_fro(strokes, uniform)
-        inside = ground.holds(aside) | spills[:, None]
+        inside = ground.holds(aside) | (spills[:, None] & ground.shows(aside))
         # The way back is drawn over the way there where there is no room beside it.
         aside = torch.where(inside[..., None], aside, there)
         moved = torch.where(chosen[:, None, None], aside, moved)
@@ -265,7 +275,7 @@ def _by_hand(
         tremble = F.interpolate(knots, size=POINTS, mode="linear", align_corners=True)
         moved = torch.where(chosen[:, None, None], moved + tremble.transpose(1, 2), moved)
     if habits.thick or habits.shaky:
-        inside = ground.holds(moved) | spills[:, None]
+        inside = ground.holds(moved) | (spills[:, None] & ground.shows(moved))
         points = torch.where(inside[..., None], moved, points)
     return Strokes(points, valid)
 
