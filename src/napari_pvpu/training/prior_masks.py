@@ -155,11 +155,11 @@ def _damaged(
     result = torch.where(damage == 3, out & ~disk, result)
     result = torch.where(damage == 4, out | disk, result)
     if others is not None:
-        joined = choose_neighbours(masks, others, generator)
-        row, col = rows - joined.pixel[:, 0, None, None], cols - joined.pixel[:, 1, None, None]
-        far = (radius.clamp(min=4) * (0.5 + 1.5 * uniform(count)))[:, None, None]
-        part = joined.part & (row * row + col * col <= far * far)
-        result = torch.where(damage == 5, out | part, result)
+        part = choose_neighbours(masks, others, generator).part
+        # As much of the neighbour as lies within some pixels of the object.
+        near = depth_map(~masks[:, ::2, ::2], framed=False) <= 2 + 11 * uniform(count, 1, 1)
+        near = near.repeat_interleave(2, 1).repeat_interleave(2, 2)[:, :size, :size]
+        result = torch.where(damage == 5, out | (part & near), result)
     return result
 
 

@@ -140,6 +140,9 @@ def draw_strokes(
     step = torch.arange(1, _HALF + 1, device=device)
     alive = []
     for path, held in zip(paths, inside, strict=True):
+        # Nobody draws across a slit that lies between two samples.
+        middle = (path + torch.cat([start[:, None], path[:, :-1]], dim=1)) / 2
+        held = held & ground.holds(middle)
         reach = 1 + (uniform(count) * _HALF).long()
         outside = (~held).long().cumsum(1)
         stopped = step > reach[:, None]
@@ -192,15 +195,17 @@ def _guided_arms(
     position = start.repeat(2, 1)
     level = both.depth_at(position)[:, None]
     turns = _TURN * (torch.arange(5, device=start.device) - 2.0)
+    leg = (3 + 6 * uniform(count)).long().repeat(2)[:, None]
     path, inside = [], []
-    for _ in range(_HALF):
-        # A zigzag goes on or turns back at the border; its lean then changes sides.
+    for step in range(_HALF):
+        # A zigzag goes on, or turns back at the border or after some steps.
         back = torch.stack([torch.zeros_like(lean), *[axis * 2 - heading * 2] * 4], dim=1)
         turn = torch.where(zigzag, back, turns)
         ahead = position[:, None] + _moves(heading[:, None] + turn)
         depth, held = both.depth_at(ahead), both.holds(ahead)
         score = torch.where(contour, -(depth - level).abs(), depth) - _STIFFNESS * turn.abs()
-        score = torch.where(zigzag, -turn.abs(), score) - 100.0 * ~held
+        sign = torch.where((step % leg == leg - 1), 1.0, -1.0)
+        score = torch.where(zigzag, sign * turn.abs(), score) - 100.0 * ~held
         best = score.argmax(1, keepdim=True)
         heading = heading + turn.gather(1, best)[:, 0]
         position = position + _moves(heading)
