@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from napari_pvpu.networks import prompt_encoding
 from napari_pvpu.networks.prompt_encoding import (
     BOX,
     CLICK,
@@ -306,6 +307,18 @@ def test_slots_of_a_batch_do_not_mix() -> None:
         torch.testing.assert_close(vectors[view, slot], one)
     assert int((prompts.kind == EMPTY).sum()) == 3
     assert not vectors[0, 0, :-3].any()
+
+
+def test_work_on_all_slots_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is done on a GPU, where nobody waits to learn which slots hold what."""
+    torch.manual_seed(3)
+    points = torch.rand(2, 4, 6, 2) * 80 - 8
+    kind = torch.tensor([[CLICK, SCRIBBLE, BOX, EMPTY], [EMPTY, CLICK, CLICK, SCRIBBLE]])
+    prompts = PromptBatch(points, torch.rand(2, 4, 6) < 0.7, kind, torch.rand(2, 4) < 0.5)
+    image = torch.randn(2, 3, SIZE, SIZE)
+    chosen = encoder().vectors(prompts, image)
+    monkeypatch.setattr(prompt_encoding, "_worked_on", prompt_encoding._every)
+    torch.testing.assert_close(encoder().vectors(prompts, image), chosen, rtol=0, atol=0)
 
 
 def test_forward_gives_tokens_and_gradients() -> None:

@@ -325,3 +325,24 @@ def test_published_loop_step_by_step() -> None:
 def test_states_of_all_prompts_may_have_rings() -> None:
     found = reference_states(batch((CLICK, True, [(0, 0)])), 4, 0, None, ring=2)
     assert found[0, 0].tolist() == [4, 3, 3, 2]
+
+
+@pytest.mark.parametrize("radius", [0.0, 2.0])
+def test_lines_that_are_not_counted_are_the_same(radius: float) -> None:
+    torch.manual_seed(1)
+    steps = (torch.rand(3, 5, 9, 2) - 0.5) * 16  # no longer than 12 pixels
+    prompts = PromptBatch(
+        points=20 + steps.cumsum(2),
+        valid=torch.rand(3, 5, 9) < 0.8,
+        kind=torch.randint(0, 4, (3, 5)),
+        positive=torch.rand(3, 5) < 0.5,
+    )
+    counted = reference_states(prompts, 40, radius)
+    assert torch.equal(reference_states(prompts, 40, radius, longest=12), counted)
+    assert len(counted.unique()) > 2
+
+
+def test_lines_longer_than_said_have_gaps() -> None:
+    line = batch((SCRIBBLE, True, [(0, 0), (0, 6)]))
+    assert reference_states(line, 7, 0, longest=6)[0, 0].tolist() == [4] * 7
+    assert reference_states(line, 7, 0, longest=3)[0, 0].tolist() == [4, 4, 4, 2, 2, 2, 4]

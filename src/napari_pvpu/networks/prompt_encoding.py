@@ -213,15 +213,17 @@ class PPuE(nn.Module):
         gauss = torch.exp(-0.5 * (offset / sigma[..., None]) ** 2)
         gauss = gauss * (offset <= reach[..., None])
         if image is not None and config.gamma > 0:
-            view, slot = torch.nonzero(click[..., 0], as_tuple=True)
+            view, slot = _worked_on(click[..., 0])
             similarity = _similarity(image, view, clicked[view, slot], config)
             weight = 1 - config.gamma + config.gamma * similarity
+            weight = torch.where(click[view, slot, :, None], weight, 1.0)
             gauss = gauss.index_put((view, slot), gauss[view, slot] * weight)
         return gauss + config.peak * (click[..., None] & (offset == 0))
 
     def _with_scribbles(self, pair: Tensor, prompts: PromptBatch, position: Tensor) -> Tensor:
         """Return `pair` with the vectors of the scribbles filled in."""
-        batch, slot = torch.nonzero(prompts.kind == SCRIBBLE, as_tuple=True)
+        scribble = prompts.kind == SCRIBBLE
+        batch, slot = _worked_on(scribble)
         if batch.numel() == 0:
             return pair
         curve = _scribble_vectors(
@@ -230,7 +232,25 @@ class PPuE(nn.Module):
             self.config.size,
             self.config.scribble_sigma_share,
         )
+        curve = torch.where(scribble[batch, slot, None, None], curve, pair[batch, slot])
         return pair.index_put((batch, slot), curve)
+
+
+def _worked_on(wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """View and slot of the prompts to work on: at least those that are wanted, ``(B, K)`` bool.
+
+    On a CPU those alone. Elsewhere the host would have to wait to learn how many they are, and
+    work on a few more costs less.
+    """
+    if wanted.device.type == "cpu":
+        view, slot = torch.nonzero(wanted, as_tuple=True)
+        return view, slot
+    return _every(wanted)
+
+
+def _every(slots: Tensor) -> tuple[Tensor, Tensor]:
+    index = torch.arange(slots.numel(), device=slots.device)
+    return index // slots.shape[1], index % slots.shape[1]
 
 
 def _rescale(position: Tensor, extent: int, size: int) -> Tensor:

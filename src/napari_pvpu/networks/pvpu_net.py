@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 STRIDE = 16
 """Of the coarsest level; views are padded to multiples of it."""
 
+LONGEST = 12
+"""Pixels between samples of a scribble in training; simulated ones are two apart as a rule."""
+
 
 class LevelsOf(nn.Module):
     """Any backbone as this network's encoder.
@@ -156,11 +159,12 @@ class PVPUNet(PromptableNetwork):
         if previous is not None:
             previous = pad_to_multiple(previous, STRIDE)
         readings = [previous, None] if second_reading and previous is not None else [previous]
+        radius = self.config.prompts.disk_radius
+        # A GPU that trains is not waited for; on a CPU it is quicker to count first.
+        counted = not self.training or prompts.kind.device.type == "cpu"
+        longest = None if counted else LONGEST
         states = torch.cat(
-            [
-                reference_states(prompts, side, self.config.prompts.disk_radius, known)
-                for known in readings
-            ]
+            [reference_states(prompts, side, radius, known, longest=longest) for known in readings]
         )
         fed = None
         if previous is not None:

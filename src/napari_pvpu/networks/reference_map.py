@@ -23,6 +23,8 @@ POSSIBLE_FOREGROUND: Final = 3
 DEFINITE_FOREGROUND: Final = 4
 STATES: Final = 5
 
+_FAR = 1e6  # pixels
+
 
 @dataclass(frozen=True, slots=True)
 class ReferenceMap:
@@ -79,7 +81,9 @@ class ReferenceMap:
         moved = (self.states + step).clamp(POSSIBLE_BACKGROUND, POSSIBLE_FOREGROUND)
         return ReferenceMap(torch.where(_definite(self.states), self.states, moved))
 
-    def with_strokes(self, prompts: PromptBatch, radius: float) -> ReferenceMap:
+    def with_strokes(
+        self, prompts: PromptBatch, radius: float, longest: int | None = None
+    ) -> ReferenceMap:
         """Make the pixels under clicks and scribbles definite, whatever they were.
 
         Parameters
@@ -88,13 +92,19 @@ class ReferenceMap:
             Where two prompts claim a pixel, the later slot has it.
         radius : float
             Pixels up to this distance from a click's or a sample's pixel belong to it.
+        longest : int, optional
+            As for `reference_states`.
         """
-        claims = _claims(prompts, self.states.shape[-1], radius)
+        claims = _claims(prompts, self.states.shape[-1], radius, longest)
         definite = (DEFINITE_FOREGROUND * (claims & 1)).to(self.states.dtype)
         return ReferenceMap(torch.where(claims > 0, definite, self.states))
 
     def with_clicks(
-        self, prompts: PromptBatch, radius: float = 5.0, ring: float = 0.0
+        self,
+        prompts: PromptBatch,
+        radius: float = 5.0,
+        ring: float = 0.0,
+        longest: int | None = None,
     ) -> ReferenceMap:
         """Take in the clicks of one interaction: disks and the rings around them.
 
@@ -111,17 +121,19 @@ class ReferenceMap:
             Inner radius: pixels up to this distance are definite.
         ring : float
             Outer radius: the ring reaches this much further. Zero, as published, for none.
+        longest : int, optional
+            As for `reference_states`.
         """
         if ring <= 0:
-            return self.with_strokes(prompts, radius)
+            return self.with_strokes(prompts, radius, longest)
         size = self.states.shape[-1]
         up, down = (
-            (_claims(_only(prompts, side), size, radius + ring) > 0).to(self.states.dtype)
+            (_claims(_only(prompts, side), size, radius + ring, longest) > 0).to(self.states.dtype)
             for side in (prompts.positive, ~prompts.positive)
         )
         moved = (self.states + up - down).clamp(POSSIBLE_BACKGROUND, POSSIBLE_FOREGROUND)
         moved = torch.where(_definite(self.states), self.states, moved)
-        return ReferenceMap(moved).with_strokes(prompts, radius)
+        return ReferenceMap(moved).with_strokes(prompts, radius, longest)
 
 
 def reference_states(
@@ -130,6 +142,7 @@ def reference_states(
     radius: float,
     previous: Tensor | None = None,
     ring: float = 0.0,
+    longest: int | None = None,
 ) -> Tensor:
     """Reference map of all prompts of an object and the prediction before them.
 
@@ -145,6 +158,10 @@ def reference_states(
         (B, 1, S, S) probability of the prediction before.
     ring : float
         How far the ring of possible pixels around a click reaches beyond its disk.
+    longest : int, optional
+        Pixels that two neighbouring samples of a scribble are apart at most, if that is known;
+        lines between samples that are further apart have gaps. Without it the pixels of all lines
+        are counted first, for which the host has to wait if they are on a GPU.
 
     Returns
     -------
@@ -163,7 +180,7 @@ def reference_states(
     reference = reference.with_boxes(prompts)
     if previous is not None:
         reference = reference.with_prediction(previous)
-    return reference.with_clicks(prompts, radius, ring).states.long()
+    return reference.with_clicks(prompts, radius, ring, longest).states.long()
 
 
 class ReferenceMapEmbedding(nn.Module):
@@ -246,7 +263,7 @@ def _inside_boxes(prompts: PromptBatch, chosen: Tensor, size: int) -> Tensor:
     return rows.transpose(1, 2) @ columns > 0.5
 
 
-def _claims(prompts: PromptBatch, size: int, radius: float) -> Tensor:
+def _claims(prompts: PromptBatch, size: int, radius: float, longest: int | None = None) -> Tensor:
     """Which prompt a pixel lies under.
 
     Returns
@@ -255,7 +272,7 @@ def _claims(prompts: PromptBatch, size: int, radius: float) -> Tensor:
         (B, S, S) int16: 0 for none, else ``2 (k + 1) + positive`` of the last slot k. One map
         for all prompts and both polarities: its maximum keeps the latest.
     """
-    batch, slot, position = _strokes(prompts)
+    batch, slot, position = _strokes(prompts) if longest is None else _all_slots(prompts, longest)
     margin = math.floor(radius)
     side = size + 2 * margin
     pixel = _nearest(position) + margin
@@ -302,6 +319,31 @@ def _strokes(prompts: PromptBatch) -> tuple[Tensor, Tensor, Tensor]:
         torch.cat([slot[segment], slot_alone]),
         torch.cat([between, prompts.points[batch_alone, slot_alone, point_alone]]),
     )
+
+
+def _all_slots(prompts: PromptBatch, longest: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Do as `_strokes` without counting: ``longest`` points for each pair of samples.
+
+    Points that are no prompt's lie far outside of any view.
+    """
+    scribble = (prompts.kind == SCRIBBLE)[..., None] & prompts.valid
+    click = (prompts.kind == CLICK)[..., None] & prompts.valid
+    first = torch.arange(prompts.points.shape[2], device=click.device) == 0
+    alone = scribble | (click & first)
+    joined = scribble[..., :-1] & scribble[..., 1:]
+    start = prompts.points[..., :-1, :]
+    step = prompts.points[..., 1:, :] - start
+    pieces = step.norm(dim=-1).ceil().long()
+    index = torch.arange(longest, device=click.device)
+    share = index / pieces.clamp_min(1)[..., None]
+    between = start[..., None, :] + share[..., None] * step[..., None, :]
+    there = joined[..., None] & (index < pieces[..., None])
+    position = torch.cat([between.flatten(2, 3), prompts.points], dim=2)
+    there = torch.cat([there.flatten(2, 3), alone], dim=2)
+    position = torch.where(there[..., None], position, -_FAR)
+    batch, slots, points = there.shape
+    which = torch.arange(batch * slots, device=click.device)[:, None].expand(-1, points).flatten()
+    return which // slots, which % slots, position.flatten(0, 2)
 
 
 def _dilate(values: Tensor, radius: float) -> Tensor:
