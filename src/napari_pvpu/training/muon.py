@@ -106,9 +106,6 @@ class Muon(torch.optim.Optimizer):
     shape, or equal but for a transposition, are worked on together.
     """
 
-    # Scalers hand over `found_inf`, 1 where the step is to be left out, and expect no division.
-    _step_supports_amp_scaling = True
-
     def __init__(
         self,
         groups: Sequence[dict[str, Any]],
@@ -124,6 +121,9 @@ class Muon(torch.optim.Optimizer):
         self._adamw = torch.optim.AdamW(rest or standing_in, lr=lr, betas=betas, fused=fused)
         defaults = {**self._adamw.defaults, "momentum": momentum, "matrices": False}
         super().__init__(groups, defaults)
+        # Whether `found_inf`, 1 where the step is to be left out, may be handed over; AdamW takes
+        # it as one kernel only.
+        self._step_supports_amp_scaling = fused
         self._share()
 
     def _share(self) -> None:

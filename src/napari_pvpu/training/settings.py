@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from napari_pvpu.training.datasets import ViewSampling
+from napari_pvpu.training.engine import SceneStreamConfig  # noqa: TC001 - read at run time
+from napari_pvpu.training.habits import UserHabits
 from napari_pvpu.training.rounds import LossConfig, PlayConfig
 from napari_pvpu.training.schedules import OptimizerConfig
-from napari_pvpu.training.simulate import UserHabits
 
 __all__ = ["Stage", "TrainingConfig"]
 
@@ -62,6 +63,8 @@ class TrainingConfig:
         Steps between lines of the log and between checkpoints.
     optimizer, losses, play, sampling, habits : dataclass
         See there.
+    stream : SceneStreamConfig, optional
+        Scenes that are drawn as the run goes, for those who build the run's data; none by default.
     curriculum : tuple of Stage
         What `rounds` and `habits` are at first; they hold after the last stage.
     """
@@ -82,6 +85,7 @@ class TrainingConfig:
     play: PlayConfig = field(default_factory=PlayConfig)
     sampling: ViewSampling = field(default_factory=ViewSampling)
     habits: UserHabits = field(default_factory=UserHabits)
+    stream: SceneStreamConfig | None = None
     curriculum: tuple[Stage, ...] = ()
 
     def at(self, step: int) -> tuple[tuple[float, ...], UserHabits]:
