@@ -11,6 +11,7 @@ import pytest
 from napari_pvpu.errors import DeviceError, ImageError, ModelNotFoundError
 from napari_pvpu.prompts import Box, Click, PriorMask, Scribble
 from napari_pvpu.segmenter import Segmenter
+from napari_pvpu.source import ImageSource
 
 IMAGE = np.random.default_rng(0).integers(0, 255, (150, 210), np.uint8)
 
@@ -128,10 +129,33 @@ def test_the_em_switch_changes_the_mask_and_back(segmenter):
 
 
 def test_bad_images_are_refused(segmenter):
-    with pytest.raises(ImageError, match="pick a plane"):
+    with pytest.raises(ImageError, match="pass axes= one of"):
         segmenter.open(np.zeros((3, 3, 3, 3)))
     with pytest.raises(ImageError, match="constant"):
         segmenter.open(np.zeros((30, 30)))
+
+
+def test_what_is_told_of_an_image_reaches_the_network(segmenter):
+    """Channels last and channels first, as one of several planes or alone: it is one image."""
+    channels = np.stack([IMAGE, IMAGE[::-1], IMAGE[:, ::-1], 255 - IMAGE])
+    settings = {"projection": "max", "limits": (20, 220), "gamma": 0.5, "rgb": False}
+    sources = [
+        ImageSource(channels, axes="CYX", **settings),
+        ImageSource(np.moveaxis(channels, 0, -1), axes="YXC", **settings),
+        ImageSource([channels, channels], axes="TCYX", **settings).at((1,)),
+    ]
+    sessions = [segmenter.open(channels, axes="CYX", **settings), *map(segmenter.open, sources)]
+    other = segmenter.open(channels, axes="CYX")
+    for session in [*sessions, other]:
+        session.add(Click((70, 70)))
+    seen = {session.probability.tobytes() for session in sessions}
+    assert len(seen) == 1
+    assert other.probability.tobytes() not in seen
+
+
+def test_a_source_brings_its_settings_along(segmenter):
+    with pytest.raises(ImageError, match="brings its settings"):
+        segmenter.open(ImageSource(IMAGE), gamma=2)
 
 
 def test_unknown_models_and_devices_are_refused():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from napari_pvpu.errors import ImageError
 from napari_pvpu.propagation import PropagationSettings
 from napari_pvpu.session import Session
 from napari_pvpu.source import ImageSource
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from napari_pvpu.normalisation import Limits
     from napari_pvpu.prompts import Prompt
     from napari_pvpu.records import RawPrediction
 
@@ -79,18 +81,22 @@ class Segmenter:
         self,
         image: Any,
         *,
+        axes: str | Sequence[str] | None = None,
         channels: int | Sequence[int] | None = None,
         channel_axis: int | None = None,
         rgb: bool | None = None,
+        projection: str = "mean",
+        limits: Limits | None = None,
+        gamma: float = 1.0,
     ) -> Session:
         """Open a session on an image.
 
         Parameters
         ----------
-        image : array-like
-            (Y, X), or with one channel axis; numpy, memory map, dask, zarr or alike. It is read
-            window by window and never changed.
-        channels, channel_axis, rgb
+        image : array-like, sequence of array-like or ImageSource
+            Two to five axes; numpy, memory map, dask, zarr or alike, or the levels of a pyramid.
+            It is read window by window and never changed. A source brings its settings along.
+        axes, channels, channel_axis, rgb, projection, limits, gamma
             See `ImageSource`.
 
         Raises
@@ -98,8 +104,24 @@ class Segmenter:
         ImageError
             If the image cannot be used.
         """
-        source = ImageSource(image, channels=channels, channel_axis=channel_axis, rgb=rgb)
-        return Session(source, self)
+        if not isinstance(image, ImageSource):
+            image = ImageSource(
+                image,
+                axes=axes,
+                channels=channels,
+                channel_axis=channel_axis,
+                rgb=rgb,
+                projection=projection,
+                limits=limits,
+                gamma=gamma,
+            )
+        elif (projection, gamma) != ("mean", 1.0) or any(
+            setting is not None for setting in (axes, channels, channel_axis, rgb, limits)
+        ):
+            raise ImageError(
+                "an ImageSource brings its settings along; give them to it, or to its adjusted()"
+            )
+        return Session(image, self)
 
     @property
     def model_name(self) -> str:
