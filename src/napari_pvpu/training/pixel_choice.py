@@ -11,40 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["EROSIONS", "choose_pixels", "depth_map", "dilate", "draw_index", "grow", "values_at"]
+__all__ = ["EROSIONS", "choose_pixels", "depth_map", "dilate", "grow", "values_at"]
 
 EROSIONS = 12
 """Deeper than this, all pixels count as equally central."""
-
-
-def draw_index(uniform: Tensor, chances: tuple[float, ...]) -> Tensor:
-    """Turn uniform numbers into indices that come with given chances.
-
-    Unlike `torch.multinomial`, it does not make the host wait for the device.
-
-    Parameters
-    ----------
-    uniform : Tensor
-        ``(N,)``, 0 to 1.
-    chances : tuple of float
-        Weights of the indices; they need not sum to 1, but not all be 0.
-
-    Returns
-    -------
-    Tensor
-        ``(N,)`` int64.
-
-    Examples
-    --------
-    >>> draw_index(torch.tensor([0.1, 0.5, 0.9]), (1.0, 0.0, 1.0)).tolist()
-    [0, 2, 2]
-    """
-    total, reached = sum(chances), 0.0
-    index = torch.zeros_like(uniform, dtype=torch.int64)
-    for chance in chances[:-1]:
-        reached += chance / total
-        index = index + (uniform >= reached)
-    return index
 
 
 def depth_map(mask: Tensor, *, framed: bool = True) -> Tensor:

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from napari_pvpu.training.draws import draw_index
 from napari_pvpu.training.neighbours import choose_neighbours
-from napari_pvpu.training.pixel_choice import choose_pixels, depth_map, draw_index
+from napari_pvpu.training.pixel_choice import choose_pixels, depth_map
 
 __all__ = ["DAMAGES", "OUTLINES", "coarsen_masks", "corrupt_masks"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from napari_pvpu.training.pixel_choice import draw_index
+from napari_pvpu.training.draws import draw_index
 
 if TYPE_CHECKING:
     from napari_pvpu.training.habits import UserHabits
