@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 # Enough for spirals that fill a scene of 512 pixels; see the tests.
-_ROUNDS = 8
+_ROUNDS = 6
 
 
 def components(labels: Tensor, rounds: int = _ROUNDS) -> Tensor:

@@ -133,6 +133,12 @@ def smoothstep(low: float | Tensor, high: float | Tensor, value: Tensor) -> Tens
 TEXTURES = ("fractal", "grain", "streaks", "ridges", "stripes", "spots", "checker", "plain")
 """Families of `texture`."""
 
+# Nature is seldom periodic.
+_USUAL = 3 * ("fractal", "grain", "fractal", "streaks", "ridges", "spots", "plain") + (
+    "stripes",
+    "checker",
+)
+
 
 def texture(canvas: Canvas, scale: float, family: str | None = None) -> Tensor:
     """Draw a pattern of a family.
@@ -151,7 +157,7 @@ def texture(canvas: Canvas, scale: float, family: str | None = None) -> Tensor:
     Tensor
         ``(B, S, S)`` float32 of mean 0 and deviation 1.
     """
-    family = family or canvas.choose(TEXTURES)
+    family = family or canvas.choose(_USUAL)
     scale = max(scale, 1.0)
     if family == "fractal":
         return fractal_noise(canvas, 4 * scale, 4)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from napari_pvpu.errors import ConfigError
-from napari_pvpu.training.scenes import fluorescence
+from napari_pvpu.training.scenes import abstract, fluorescence, labelfree, materials, tissue
 from napari_pvpu.training.scenes.canvas import Canvas, host_random
 from napari_pvpu.training.scenes.components import tidy
 from napari_pvpu.training.scenes.optics import record
@@ -19,7 +19,41 @@ if TYPE_CHECKING:
     from napari_pvpu.training.scenes.painting import Painting
 
 PAINTERS: dict[str, Callable[[Canvas], Painting]] = {
-    painter.__name__: painter for painter in (fluorescence.nuclei,)
+    painter.__name__: painter
+    for painter in (
+        fluorescence.nuclei,
+        fluorescence.cells,
+        fluorescence.membranes,
+        fluorescence.vesicles,
+        fluorescence.neurons,
+        labelfree.phase_contrast,
+        labelfree.dic,
+        labelfree.quantitative_phase,
+        labelfree.brightfield,
+        labelfree.bacteria,
+        labelfree.yeast,
+        tissue.histology,
+        tissue.smear,
+        tissue.electron_tissue,
+        tissue.axons,
+        tissue.fibres,
+        tissue.colonies,
+        materials.powder,
+        materials.particles,
+        materials.grains,
+        materials.phases,
+        materials.pores,
+        materials.layers,
+        materials.cracks,
+        materials.melt_pools,
+        materials.strands,
+        abstract.textures,
+        abstract.leaves,
+        abstract.solids,
+        abstract.regions,
+        abstract.nested,
+        abstract.ghosts,
+    )
 }
 """What draws each kind of scene."""
 

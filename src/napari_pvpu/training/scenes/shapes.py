@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _ID_BITS, _DEPTH = 14, 65_535
 _MOST_OBJECTS = (1 << _ID_BITS) - 1
 # Patch pixels a scene may take, in multiples of its own: what bounds time and memory.
-_PATCH_BUDGET = 6.0
+_PATCH_BUDGET = 5.0
 
 
 class Layout(NamedTuple):
@@ -101,19 +101,18 @@ def splat(
     count, size = canvas.count, canvas.size
     number = centre.shape[1]
     device = canvas.device
-    reach = torch.arange(-half, half + 1, device=device)
-    start = centre.round().long()
-    rows = (start[..., 0, None] + reach)[..., :, None]
-    cols = (start[..., 1, None] + reach)[..., None, :]
-    inside = ((rows >= 0) & (rows < size)) & ((cols >= 0) & (cols < size))
-    flat = rows.clamp(0, size - 1) * size + cols.clamp(0, size - 1)
+    # Windows of the size of a patch, moved into the scene where the patch would leave it.
+    window = torch.arange(min(2 * half + 1, size), device=device)
+    start = (centre.round().long() - half).clamp(0, size - len(window))
+    rows = (start[..., 0, None] + window)[..., :, None]
+    cols = (start[..., 1, None] + window)[..., None, :]
+    flat = rows * size + cols
     y: Tensor = rows - centre[..., 0, None, None]
     x: Tensor = cols - centre[..., 1, None, None]
     if warp is not None:
         moved = [w.flatten(1).gather(1, flat.flatten(1)).view(flat.shape) for w in warp.unbind(1)]
         y, x = y + moved[0], x + moved[1]
     depth = (1 - rho(y, x)).clamp(max=1)
-    depth = torch.where(inside, depth, -1.0)
     if ids is None:
         ids = torch.arange(1, number + 1, device=device).expand(count, number)
     fine = (depth * _DEPTH).int()
@@ -140,7 +139,7 @@ def room(canvas: Canvas, half: float, wanted: float) -> int:
     wanted : float
         Number of objects.
     """
-    budget = _PATCH_BUDGET * canvas.size**2 / (2 * half + 1) ** 2
+    budget = _PATCH_BUDGET * canvas.size**2 / min(2 * half + 1, canvas.size) ** 2
     return max(1, min(round(wanted), round(budget), _MOST_OBJECTS, 1500))
 
 
@@ -190,6 +189,7 @@ def scatter(
     radii = radii.clamp(least, largest)
     low, high = -0.7 * radius, size + 0.7 * radius
     centre = canvas.uniform(low, high, number, 2)
+    centre[:, 0] = canvas.uniform(0.15 * size, 0.85 * size, 2)
     if clusters > 0:
         middles = canvas.uniform(0, size, 6, 2)
         mine = (canvas.rand(number) * canvas.uniform(1, 6, 1)).long()
@@ -198,9 +198,9 @@ def scatter(
         centre = torch.where(canvas.chance(clusters) > 0, grouped, centre)
     if gap > 0:
         centre, radii = _settle(centre, radii, gap)
-    share = canvas.uniform(0.3, 1.0, 1) if number > 3 else 1.0
-    keep = torch.arange(number, device=canvas.device) < share * number
-    keep[:, 0] = True
+    # The first one is always there; a scene of one large object should show it.
+    share = canvas.uniform(0.3 if number > 3 else 1.0, 1.0, 1)
+    keep = torch.arange(number, device=canvas.device) < (share * number).clamp(min=1)
     return Discs(centre, torch.where(keep, radii, 0.0), largest)
 
 
@@ -240,6 +240,8 @@ class Outline(NamedTuple):
     power : float
         Exponent of the norm: 2 for an ellipse, above for a box with round corners, below for a
         spindle.
+    rod : bool
+        Whether it is a straight rod with round ends; the ratio of its axes is near `aspect`.
     """
 
     harmonics: float = 0.06
@@ -247,6 +249,7 @@ class Outline(NamedTuple):
     corners: int = 0
     bend: float = 0.0
     power: float = 2.0
+    rod: bool = False
 
 
 def random_outline(canvas: Canvas) -> Outline:
@@ -298,27 +301,29 @@ def blobs(
     number = discs.centre.shape[1]
     turn = canvas.uniform(0, 2 * math.pi, number) if turn is None else turn
     cos, sin = turn.cos()[..., None, None], turn.sin()[..., None, None]
-    aspect = canvas.log_uniform(1.0, outline.aspect, number)
+    least = outline.aspect**0.6 if outline.rod else 1.0
+    aspect = canvas.log_uniform(least, outline.aspect, number)
     radius = discs.radius.clamp(min=1e-3)
-    long = (1 / (radius * aspect.sqrt()))[..., None, None]
     short = (aspect.sqrt() / radius)[..., None, None]
+    long = short if outline.rod else (1 / (radius * aspect.sqrt()))[..., None, None]
+    ends = (aspect - 1)[..., None, None]
+    sin_l, cos_l, sin_s, cos_s = sin * long, cos * long, sin * short, cos * short
     bend = (canvas.randn(number) * outline.bend)[..., None, None]
-    lobes = (
-        canvas.randn(number, 4, 2)
-        * torch.tensor([0.6, 1.0, 0.7, 0.5], device=canvas.device)[:, None]
-        * (outline.harmonics * canvas.uniform(0.3, 1.0, 1, 1, 1))
-    )
+    lobes = canvas.randn(number, 3, 2) * (outline.harmonics * canvas.uniform(0.3, 0.8, 1, 1, 1))
     faces = canvas.uniform(-0.5, 0.5, number, max(outline.corners, 1))
     radii = canvas.uniform(0.75, 1.05, number, max(outline.corners, 1))
 
     def rho(y: Tensor, x: Tensor) -> Tensor:
-        v, u = (cos * y + sin * x) * long, (cos * x - sin * y) * short
+        v, u = torch.addcmul(sin_l * x, cos_l, y), torch.addcmul(cos_s * x, sin_s, y, value=-1)
+        if outline.rod:
+            # A segment with round ends; its half width is 1.
+            return ((v.abs() - ends).clamp_(min=0).square_().addcmul_(u, u)).sqrt_()
         if outline.bend:
             u = u + bend * (v * v - 0.5)
         if outline.corners:
             return _polygon(v, u, faces, radii)
         if outline.power == 2.0:
-            r = (v * v + u * u).add_(1e-6).sqrt_()
+            r = torch.addcmul(v * v, u, u).add_(1e-6).sqrt_()
         else:
             p = outline.power
             r = (v.abs().add_(1e-3) ** p + u.abs().add_(1e-3) ** p) ** (1 / p)
@@ -335,15 +340,15 @@ def blobs(
 
 
 def _lobed(v: Tensor, u: Tensor, r: Tensor, lobes: Tensor) -> Tensor:
-    """Divide the radius by a sum of harmonics 2 to 5 of the direction."""
+    """Divide the radius by a sum of harmonics 2 to 4 of the direction."""
     c1, s1 = v / r, u / r
     c, s = c1, s1
-    reach: Tensor | float = 1.0
-    for order in range(4):
-        c, s = c * c1 - s * s1, s * c1 + c * s1
+    reach = torch.ones_like(r)
+    for order in range(lobes.shape[2]):
+        # One more factor of (c1 + i s1), the direction as a complex number.
+        c, s = torch.addcmul(c * c1, s, s1, value=-1), torch.addcmul(s * c1, c, s1)
         weight = lobes[:, :, order, :, None, None]
-        reach = reach + weight[:, :, 0] * c + weight[:, :, 1] * s
-    assert isinstance(reach, Tensor)
+        reach.addcmul_(weight[:, :, 0], c).addcmul_(weight[:, :, 1], s)
     return r / reach.clamp_(0.3, 2.0)
 
 
