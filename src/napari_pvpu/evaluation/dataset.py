@@ -245,9 +245,18 @@ def read_labels(path: Path) -> NDArray[np.int32]:
     return values.astype(np.int32)
 
 
-def _read_tiff(path: Path) -> NDArray[Any]:
-    import tifffile
+def _tifffile(path: Path) -> Any:
+    try:
+        import tifffile
+    except ImportError as error:
+        raise DatasetError(
+            f"{path} is a TIFF, and to read it tifffile is missing; run: pip install tifffile"
+        ) from error
+    return tifffile
 
+
+def _read_tiff(path: Path) -> NDArray[Any]:
+    tifffile = _tifffile(path)
     try:
         values = np.asarray(tifffile.imread(path))
     except (OSError, ValueError, tifffile.TiffFileError) as error:
@@ -337,8 +346,7 @@ def _size_problems(pairs: list[SampleFiles]) -> list[str]:
 def _header_shape(path: Path) -> tuple[int, ...]:
     """Shape without reading pixels; height and width only, but for a TIFF with more axes."""
     if path.suffix.lower() in _TIFF:
-        import tifffile
-
+        tifffile = _tifffile(path)
         try:
             with tifffile.TiffFile(path) as tiff:
                 return _without_singletons(tiff.series[0].shape)

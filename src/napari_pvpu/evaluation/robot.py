@@ -23,6 +23,8 @@ from napari_pvpu.prompts import Box, Click, Scribble
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    Errors: TypeAlias = tuple[Rect, NDArray[np.bool_], NDArray[np.bool_]]
+
 __all__ = ["PROMPT_MODES", "Error", "PromptMode", "Robot", "deepest_pixel", "find_error"]
 
 PromptMode: TypeAlias = Literal["click", "box", "scribble", "mixed"]
@@ -160,8 +162,9 @@ class Robot:
         self._clicked: list[tuple[int, int]] = []
         self._count = 0
         self._rng = np.random.default_rng(seed)
+        self._compared: tuple[RegionMask, Errors] | None = None
 
-    def errors(self, prediction: RegionMask) -> tuple[Rect, NDArray[np.bool_], NDArray[np.bool_]]:
+    def errors(self, prediction: RegionMask) -> Errors:
         """Missing and surplus pixels, over the box around object and prediction.
 
         Parameters
@@ -175,6 +178,12 @@ class Robot:
             The box.
         missing, surplus : ndarray of bool, shape (row1 - row0, col1 - col0)
         """
+        # Asked for twice of each prediction: for its IoU, then for the next prompt.
+        if self._compared is None or self._compared[0] is not prediction:
+            self._compared = prediction, self._compare(prediction)
+        return self._compared[1]
+
+    def _compare(self, prediction: RegionMask) -> Errors:
         rect = union_rect(self._rect, prediction.rect)
         wanted, found = self._target.crop(rect), prediction.crop(rect)
         missing, surplus = wanted & ~found, found & ~wanted

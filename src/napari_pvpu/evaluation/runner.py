@@ -26,12 +26,22 @@ from napari_pvpu.evaluation.robot import Robot
 from napari_pvpu.evaluation.settings import IOU_AT, EvaluationSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from napari_pvpu.evaluation.dataset import ObjectRef, Sample
     from napari_pvpu.evaluation.methods import Method, Step
+    from napari_pvpu.evaluation.regions import RegionMask
+    from napari_pvpu.prompts import Box, Click, Scribble
 
-__all__ = ["EvaluationSettings", "ObjectResult", "evaluate", "run_object", "summarise"]
+__all__ = [
+    "EvaluationSettings",
+    "ObjectResult",
+    "evaluate",
+    "interactions",
+    "robot_for",
+    "run_object",
+    "summarise",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,29 +91,19 @@ def run_object(
     ObjectResult
     """
     begin = perf_counter()
-    robot = Robot(
-        sample.labels == ref.label,
-        sample.valid,
-        mode=settings.prompts,
-        # Depends on the object alone: other objects and limits change nothing for this one.
-        seed=(settings.seed + repeat, ref.image, ref.label),
-        jitter=settings.jitter,
-    )
-    method.start()
-    region = EMPTY_REGION
+    robot = robot_for(sample, ref, settings, repeat)
     ious: list[float] = []
     kinds: list[str] = []
     steps: list[Step] = []
-    for count in range(settings.max_interactions):
-        if count >= settings.full_run and max(ious) >= max(settings.targets):
-            break
-        prompt = robot.next_prompt(region)
-        if prompt is None:
-            break
-        region, step = method.add(prompt)
+    for prompt, region, step in interactions(method, robot):
         ious.append(robot.iou(region))
         kinds.append(type(prompt).__name__.lower())
         steps.append(step)
+        count = len(ious)
+        if count == settings.max_interactions or (
+            count >= settings.full_run and max(ious) >= max(settings.targets)
+        ):
+            break
     return ObjectResult(
         sample.stem,
         ref.label,
@@ -114,6 +114,41 @@ def run_object(
         (perf_counter() - begin) * 1e3,
         repeat,
     )
+
+
+def robot_for(sample: Sample, ref: ObjectRef, settings: EvaluationSettings, repeat: int) -> Robot:
+    """The simulated user of one object, who depends on it alone, not on limits or other objects."""
+    return Robot(
+        sample.labels == ref.label,
+        sample.valid,
+        mode=settings.prompts,
+        seed=(settings.seed + repeat, ref.image, ref.label),
+        jitter=settings.jitter,
+    )
+
+
+def interactions(
+    method: Method, robot: Robot
+) -> Iterator[tuple[Click | Box | Scribble, RegionMask, Step]]:
+    """Let a simulated user and a method answer each other on a new object.
+
+    Parameters
+    ----------
+    method : Method
+        With the image open.
+    robot : Robot
+        Who has not begun yet.
+
+    Yields
+    ------
+    prompt, region, step
+        Without end, unless nothing is wrong any more.
+    """
+    method.start()
+    region = EMPTY_REGION
+    while (prompt := robot.next_prompt(region)) is not None:
+        region, step = method.add(prompt)
+        yield prompt, region, step
 
 
 def evaluate(
@@ -194,14 +229,15 @@ def summarise(
     Returns
     -------
     dict
-        ``n_objects``; ``iou_at`` {"1": mean IoU, ..., "10"}, None for more interactions than were
-        allowed; ``noc`` and ``failures`` (share) by target; ``nof`` {"at_limit", "never"}, RITM's
-        count of objects with NoC at its limit and the count of those that never got there;
-        ``worse_share``; ``ms_per_interaction`` and ``ms_encode`` {"median", "p95"} without and of
-        encoding alone (over the interactions that encoded something; None without any),
-        ``ms_total`` of both together; ``speed`` from `metrics.speed`; ``iou_curve``, mean IoU
-        after each interaction, for an IoU analysis, else None; ``over_seeds`` from `_over_seeds`
-        for several seeds, else None; ``settings``; and ``objects``, the curve of each.
+        ``n_objects``; ``iou_at`` {"1": mean IoU, ..., "10"}, None for more interactions than
+        every object was given; ``noc`` and ``failures`` (share) by target; ``nof`` {"at_limit",
+        "never"}, RITM's count of objects with NoC at its limit and the count of those that never
+        got there; ``worse_share``; ``ms_per_interaction`` and ``ms_encode`` {"median", "p95"}
+        without and of encoding alone (over the interactions that encoded something; None without
+        any), ``ms_total`` of both together; ``speed`` from `metrics.speed`; ``iou_curve``, mean
+        IoU after each interaction, for an IoU analysis, else None; ``over_seeds`` from
+        `_over_seeds` for several seeds, else None; ``settings``; and ``objects``, the curve of
+        each.
 
     Raises
     ------
@@ -219,7 +255,9 @@ def summarise(
         "dataset": dataset,
         "n_objects": len(results) // settings.seeds,
         "n_images": n_images,
-        "iou_at": {str(k): metrics.iou_at(curves, k) if k <= limit else None for k in IOU_AT},
+        "iou_at": {
+            str(k): metrics.iou_at(curves, k) if k <= settings.full_run else None for k in IOU_AT
+        },
         "noc": {key: metrics.mean_noc(curves, target, limit) for key, target in keys.items()},
         "failures": {
             key: metrics.failure_share(curves, target, limit) for key, target in keys.items()
@@ -289,6 +327,6 @@ def _over_seeds(
         "iou_at": {
             str(k): metrics.spread([metrics.iou_at(group, k) for group in groups])
             for k in IOU_AT
-            if k <= limit
+            if k <= settings.full_run
         },
     }

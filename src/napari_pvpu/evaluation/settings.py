@@ -52,6 +52,8 @@ class EvaluationSettings:
         Segment each object this often, with the robot's seeds ``seed``, ``seed + 1``, ...
     iou_analysis : bool
         Make all interactions for every object, targets met or not (RITM's ``--iou-analysis``).
+    iou_to : int
+        Make this many interactions at least, targets met or not; IoU is not reported after more.
     split, layout : str
         See `open_dataset`.
 
@@ -81,6 +83,7 @@ class EvaluationSettings:
     iou_analysis: bool = False
     split: str = "val"
     layout: str = "auto"
+    iou_to: int = max(IOU_AT)
 
     def __post_init__(self) -> None:
         if self.max_interactions < 1:
@@ -91,6 +94,8 @@ class EvaluationSettings:
             raise PvpuError(f"limit is {self.limit}; it must be 1 or more objects")
         if not 0 < self.threshold < 1:
             raise PvpuError(f"threshold is {self.threshold}; it must be between 0 and 1")
+        if self.iou_to < 1:
+            raise PvpuError(f"iou_to is {self.iou_to}; it must be 1 or more interactions")
         if self.seeds < 1:
             raise PvpuError(f"seeds is {self.seeds}; it must be 1 or more")
         if self.seeds > 1 and self.jitter == 0 and self.prompts == "click":
@@ -137,5 +142,5 @@ class EvaluationSettings:
     def full_run(self) -> int:
         """Interactions made for every object, met targets or not: those that IoU@k asks for."""
         return (
-            self.max_interactions if self.iou_analysis else min(self.max_interactions, max(IOU_AT))
+            self.max_interactions if self.iou_analysis else min(self.max_interactions, self.iou_to)
         )
