@@ -7,12 +7,20 @@ which knows nothing of this package handles them sensibly.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 __all__ = [
     "ConfigError",
     "DatasetError",
     "DeviceError",
+    "ExportError",
     "ImageError",
+    "JournalError",
     "ModelNotFoundError",
+    "OverlapError",
     "PromptError",
     "PvpuError",
     "SessionError",
@@ -54,5 +62,33 @@ class SessionError(PvpuError, RuntimeError):
     """A request that the session cannot serve in its present state."""
 
 
+class OverlapError(SessionError):
+    """An object that would take pixels of others, where the overlap rule says to ask.
+
+    Attributes
+    ----------
+    object_id : int
+        The object that was to be written.
+    contested : dict of int to int
+        How many of its pixels other objects have, by their ids.
+    """
+
+    def __init__(self, object_id: int, contested: Mapping[int, int]) -> None:
+        self.object_id, self.contested = object_id, dict(contested)
+        owners = ", ".join(f"{count} of object {each}" for each, count in contested.items())
+        super().__init__(
+            f"object {object_id} covers pixels of others ({owners}); call again with "
+            "overlap='keep' to leave those to them, or overlap='overwrite' to take them"
+        )
+
+
+class JournalError(PvpuError):
+    """A session file that is damaged, of another image, or of another version or model."""
+
+
 class DatasetError(PvpuError, ValueError):
     """A folder or file of images and masks that is not laid out as documented."""
+
+
+class ExportError(PvpuError):
+    """Labels that cannot be exported, or a file of labels that cannot be written or read back."""
