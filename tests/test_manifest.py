@@ -46,7 +46,7 @@ def test_no_line_was_dropped_as_unknown(manifest: PluginManifest) -> None:
     declared = manifest.contributions
     assert len(declared.commands) == len(re.findall(r"python_name:", text))
     used = [item for items in declared.menus.values() for item in items]
-    used += [*declared.widgets, *declared.sample_data]
+    used += [*declared.widgets, *declared.sample_data, *declared.writers]
     assert len(used) == len(re.findall(r"(?<!\w)(?:command|submenu): ", text))
     sections = set(re.findall(r"^  (\w+):", text, re.MULTILINE))
     assert sections == {name for name, value in declared if value}
