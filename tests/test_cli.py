@@ -222,7 +222,8 @@ def test_train_by_files_and_settings(squares: Path, tmp_path: Path, weights: Pat
     mine, recipe = tmp_path / "mine.yaml", tmp_path / "recipe.yaml"
     mine.write_text(run("models", "show", weights).stdout)
     recipe.write_text("base: pvpu\nviews: 2\nobjects: 1\nprecision: float32\nsteps: 1\n")
-    words = ["--data", squares, "--synthetic", 0, "--model", mine, "--recipe", recipe]
+    words = ["--data", squares, "--no-stream", "--synthetic", 0]
+    words += ["--model", mine, "--recipe", recipe]
     words += ["--set", "optimizer.rate=1e-4", "--set", "rounds=[1]", "--device", "cpu"]
     shown = run("train", tmp_path / "none", *words, "--show-recipe").stdout
     for line in ("steps: 1\n", "views: 2\n", "  rate: 0.0001\n", "rounds: [1.0]\n", "  size: 64\n"):
@@ -298,7 +299,13 @@ def test_the_package_is_a_program() -> None:
         (["train", "OUT", "--set", "optimizer.rat=1"], "no setting 'optimizer.rat'; allowed here"),
         (["train", "OUT", "--set", "steps=many"], "steps is 'many', which is no int"),
         (["segment", "IMAGE", "--out", "OUT.tif", "--click", "3,4", "--model", "TIMM"], "no weigh"),
-        (["train", "OUT", "--synthetic", "0"], "nothing to train on"),
+        (["train", "OUT", "--no-stream", "--synthetic", "0"], "nothing to train on"),
+        (["train", "OUT", "--set", "stream.shar=1"], "no setting 'stream.shar'; allowed here are"),
+        (["train", "OUT", "--set", "stream.share=2"], "share 2.0 of scenes is not in 0 to 1"),
+        (["train", "OUT", "--set", "stream=2"], "stream has to hold settings by name, not 2"),
+        (["pack", "DATA", "--out", "x.zip"], "is written as NAME.pvpuset, not 'x.zip'"),
+        (["pack", "--out", "x.pvpuset"], "there is nothing to pack"),
+        (["contact-sheet", "--out", "x.png", "--kind", "elves"], "no kind of scene 'elves'; kinds"),
         (["train", "OUT", "--data", "x.json"], "give --images DIR"),
         (["train", "OUT", "--data", "x.json", "--images", "DATA"], "x.json cannot be read as JSON"),
         (["train", "OUT", "--data", "EMPTY"], "laid out in no way that is known"),

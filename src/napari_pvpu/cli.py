@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_pvpu.cli_evaluate import evaluate, evaluate_all, report
+from napari_pvpu.cli_data import check_data, contact_sheet, pack, train
+from napari_pvpu.cli_evaluate import evaluate, evaluate_all, model_card, report
+from napari_pvpu.cli_export import ManyScales, export
 from napari_pvpu.cli_models import convert, models
 from napari_pvpu.cli_parsing import (
     Device,
@@ -23,7 +25,6 @@ from napari_pvpu.cli_parsing import (
     point,
     with_polarity,
 )
-from napari_pvpu.cli_train import train
 from napari_pvpu.errors import PromptError, PvpuError
 
 if TYPE_CHECKING:
@@ -103,8 +104,13 @@ app.command()(segment)
 app.command(cls=ManyTargets)(evaluate)
 app.command(cls=ManyTargets)(evaluate_all)
 app.command()(report)
+app.command()(model_card)
 app.command()(train)
+app.command()(pack)
+app.command()(check_data)
+app.command()(contact_sheet)
 app.command()(convert)
+app.command(cls=ManyScales)(export)
 app.add_typer(models)
 
 if __name__ == "__main__":

@@ -11,13 +11,17 @@ import pytest
 import torch
 from PIL import Image
 
-from napari_pvpu.errors import ConfigError, DatasetError, WeightsError
+from napari_pvpu.errors import ConfigError, DatasetError, PvpuError, WeightsError
 from napari_pvpu.model_files import config_as_yaml
 from napari_pvpu.networks import models
 from napari_pvpu.networks.weights import load_model, save_weights
-from napari_pvpu.training.command import group_weights, synthetic_pairs, train
+from napari_pvpu.training.command import RunOptions, profile, train
+from napari_pvpu.training.data_report import BadDataError
 from napari_pvpu.training.datasets import ViewSampling
+from napari_pvpu.training.engine import SceneStreamConfig
+from napari_pvpu.training.packing import pack
 from napari_pvpu.training.recipes import changed, recipe_for
+from napari_pvpu.training.run_data import group_weights, stream_settings, synthetic_pairs
 from napari_pvpu.training.trainer import TrainingConfig
 from napari_pvpu.yaml_files import merged, to_yaml
 
@@ -70,7 +74,7 @@ def test_run_from_a_folder_and_go_on(
 def test_run_from_annotations(
     tmp_path: Path, small_config: ModelConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Image.fromarray(np.full((64, 64), 60, np.uint8)).save(tmp_path / "one.png")
+    Image.fromarray(np.arange(4096).reshape(64, 64).astype(np.uint8)).save(tmp_path / "one.png")
     row = {"id": 1, "file_name": "one.png", "height": 64, "width": 64}
     square = {"id": 1, "image_id": 1, "segmentation": [[20, 10, 50, 10, 50, 30, 20, 30]]}
     file = tmp_path / "instances.json"
@@ -81,7 +85,7 @@ def test_run_from_annotations(
     options = {"model": "small", "steps": 1, "synthetic": 0, "config": config}
     train([str(file)], tmp_path / "run", images=tmp_path, min_area=600, **options)
     assert (tmp_path / "run" / "weights.safetensors").is_file()
-    with pytest.raises(ValueError, match="no image holds an object"):
+    with pytest.raises(ValueError, match="no image that shows an object"):
         train([str(file)], tmp_path / "none", images=tmp_path, min_area=601, **options)
 
 
@@ -172,5 +176,138 @@ def test_data_without_objects_are_refused(
     Image.fromarray(np.zeros((64, 64), np.uint8)).save(data / "masks" / "one.png")
     model = tmp_path / "mine.yaml"
     model.write_text(config_as_yaml(small_config))
-    with pytest.raises(DatasetError, match="no image holds an object"):
+    with pytest.raises(DatasetError, match="no image that shows an object"):
         train([str(data)], tmp_path / "run", model=model, synthetic=0, config=QUICK)
+
+
+def small_run(tmp_path: Path, small_config: ModelConfig) -> dict[str, object]:
+    model = tmp_path / "mine.yaml"
+    model.write_text(config_as_yaml(small_config))
+    return {"model": model, "synthetic": 0, "config": QUICK}
+
+
+def test_mistakes_stop_a_run_before_it_begins(
+    tmp_path: Path, data: Path, small_config: ModelConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    Image.fromarray(np.zeros((64, 64), np.uint8)).save(data / "images" / "bare.png")
+    (data / "images" / "torn.png").write_bytes(b"")
+    (data / "masks" / "torn.png").write_bytes((data / "masks" / "one.png").read_bytes())
+    options, out = small_run(tmp_path, small_config), tmp_path / "run"
+    with pytest.raises(BadDataError) as caught:
+        train([str(data)], out, **options)
+    assert {problem.kind for problem in caught.value.report.problems} == {"no mask", "image"}
+    assert not out.exists()
+    train([str(data)], out, skip_bad=True, **options)
+    assert (out / "weights.safetensors").is_file()
+    assert "1 x images without a mask" in caplog.text
+
+
+def test_a_run_from_a_packed_file_of_the_same_pixels_is_the_same(
+    tmp_path: Path, data: Path, small_config: ModelConfig
+) -> None:
+    options = small_run(tmp_path, small_config)
+    packed = pack([data], tmp_path / "x.pvpuset", quality=None).path
+    one = train([str(data)], tmp_path / "one", **options)
+    two = train([str(packed)], tmp_path / "two", **options)
+    for name, value in one.state_dict().items():
+        assert torch.equal(two.state_dict()[name], value), name
+
+
+STREAM = SceneStreamConfig(scenes=2, fresh=1, size=64, share=0.5)
+
+
+def test_a_streamed_run_in_pieces_is_a_run_in_one(
+    tmp_path: Path, data: Path, small_config: ModelConfig
+) -> None:
+    # Shorter runs of a constant rate are the first pieces of a longer one.
+    config = changed(QUICK, {"optimizer": {"warmup": 0, "decay": 0.0}})
+    options = small_run(tmp_path, small_config) | {"stream": STREAM, "config": config}
+    whole = train([str(data)], tmp_path / "whole", steps=3, **options)
+    for steps in (1, 2, 3):
+        pieces = train([str(data)], tmp_path / "pieces", steps=steps, **options)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(pieces.state_dict()[name], value), name
+
+
+def test_scenes_alone_are_enough(tmp_path: Path, small_config: ModelConfig) -> None:
+    options = small_run(tmp_path, small_config)
+    train([], tmp_path / "run", stream=STREAM, **options)
+    assert (tmp_path / "run" / "weights.safetensors").is_file()
+
+
+def test_a_seed_is_that_of_the_weights(
+    tmp_path: Path, data: Path, small_config: ModelConfig
+) -> None:
+    options = small_run(tmp_path, small_config)
+    nets = [
+        train([str(data)], tmp_path / str(i), seed=seed, **options)
+        for i, seed in enumerate((1, 1, 2))
+    ]
+    first = [next(net.parameters()) for net in nets]
+    assert torch.equal(first[0], first[1])
+    assert not torch.equal(first[0], first[2])
+    recipe = replace(QUICK, seed=5, steps=7)
+    assert RunOptions(config=recipe).settings(small_config) == recipe
+    assert RunOptions(config=recipe, seed=0, steps=9).settings(small_config) == replace(
+        recipe, seed=0, steps=9
+    )
+
+
+def test_a_profile_keeps_nothing(tmp_path: Path, data: Path, small_config: ModelConfig) -> None:
+    options = RunOptions(**small_run(tmp_path, small_config))
+    before = sorted(tmp_path.rglob("*"))
+    report = profile([str(data)], options, 1)
+    assert "1 steps of 2 views on cpu" in report.text
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["torch.save", "napari_pvpu.training.command.save_weights"])
+def test_a_full_disk_is_a_sentence_and_costs_nothing(
+    tmp_path: Path,
+    data: Path,
+    small_config: ModelConfig,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    options, out = small_run(tmp_path, small_config), tmp_path / "run"
+    train([str(data)], out, **options)
+    files = ("checkpoint.pt", "weights.safetensors")
+    before = {file: (out / file).read_bytes() for file in files}
+
+    def full(_state, target, *_):
+        if hasattr(target, "write"):
+            target.write(b"half of it")
+        else:
+            target.write_bytes(b"half of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(name, full)
+    with pytest.raises(PvpuError, match="No space left on device"):
+        train([str(data)], out, steps=2, **options)
+    monkeypatch.undo()
+    assert (out / "weights.safetensors").read_bytes() == before["weights.safetensors"]
+    if name == "torch.save":
+        assert (out / "checkpoint.pt").read_bytes() == before["checkpoint.pt"]
+    # A run that has gone its whole length writes its weights when it is called again.
+    train([str(data)], out, steps=2, **options)
+    assert (out / "weights.safetensors").read_bytes() != before["weights.safetensors"]
+
+
+def test_a_folder_that_cannot_be_is_a_sentence(
+    tmp_path: Path, data: Path, small_config: ModelConfig
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PvpuError, match=r"the run in .* stopped"):
+        train([str(data)], tmp_path / "file" / "run", **small_run(tmp_path, small_config))
+
+
+def test_settings_of_the_stream_are_taken_out_of_the_recipes() -> None:
+    place = torch.device("cpu")
+    settings = ["optimizer.rate=1", "stream.share=1", "stream.kinds=[nuclei]", "streams=2"]
+    others, stream = stream_settings(settings, place)
+    assert others == ["optimizer.rate=1", "streams=2"]
+    assert (stream.share, stream.kinds) == (1.0, ("nuclei",))
+    assert stream.scenes < SceneStreamConfig().scenes  # a CPU draws slowly
+    assert stream_settings([], torch.device("cuda")) == ([], SceneStreamConfig())
+    with pytest.raises(ConfigError, match=r"--set stream.size=1: scenes of 1 pixels are too small"):
+        stream_settings(["stream.size=1"], place)

@@ -211,7 +211,7 @@ def test_a_benchmark_with_a_list(tmp_path: Path) -> None:
     Image.fromarray(PICTURE).save(tmp_path / "img" / "unlisted.jpg")
     (tmp_path / "train.txt").write_text("a\nb\n")
     report = check_data([tmp_path])
-    assert [p.kind for p in report.problems] == ["listed", "mask", "nothing"]
+    assert [p.kind for p in report.problems] == ["listed", "mask"]
     assert report.counts[str(tmp_path)].images == 2
     (tmp_path / "train.txt").unlink()
     assert [p.kind for p in check_data([tmp_path]).problems] == ["source"]

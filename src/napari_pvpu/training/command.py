@@ -3,147 +3,113 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
-from itertools import chain
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from napari_pvpu.errors import ConfigError, DatasetError
+from napari_pvpu.errors import ConfigError, PvpuError
 from napari_pvpu.model_files import find_model, sketch_network
 from napari_pvpu.networks.models import PRESETS
 from napari_pvpu.networks.weights import check_fit, fill, read_state, save_weights
-from napari_pvpu.training.annotations import load_sources
-from napari_pvpu.training.datasets import Atlas
-from napari_pvpu.training.processes import first_alone, is_first, training_processes
+from napari_pvpu.training.checkpoints import find_checkpoint, read_checkpoint
+from napari_pvpu.training.processes import is_first, stopping_on_signals, training_processes
+from napari_pvpu.training.profiling import profile_steps
 from napari_pvpu.training.recipes import recipe_for
-from napari_pvpu.training.synthetic import generate_scenes
+from napari_pvpu.training.run_data import (
+    group_weights,
+    read_pairs,
+    synthetic_pairs,
+    training_data,
+)
 from napari_pvpu.training.trainer import Trainer, TrainingConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterator, Sequence
 
     from napari_pvpu.networks.config import ModelConfig
     from napari_pvpu.networks.interface import PromptableNetwork
+    from napari_pvpu.training.datasets import Atlas
+    from napari_pvpu.training.engine import DataEngine, SceneStreamConfig
+    from napari_pvpu.training.profiling import ProfileReport
 
-Pair = tuple[NDArray[np.generic], NDArray[np.generic], str]
+__all__ = ["RunOptions", "group_weights", "profile", "synthetic_pairs", "train"]
+
+_SCENE_SIZE = 256
 
 
-def synthetic_pairs(count: int, size: int, seed: int, cache: Path, workers: int) -> Iterable[Pair]:
-    """Yield synthetic scenes, generated once and then read from a file.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What a run trains, on what besides its sources, and how.
 
-    Parameters
+    Attributes
     ----------
-    count, size, seed : int
-        Number of scenes, their side in pixels, seed of the generator.
-    cache : Path
-        Folder for the file.
-    workers : int
-        Processes that generate.
-
-    Yields
-    ------
-    image, labels, group : ndarray, ndarray, str
-        As `Atlas` takes them; the group is ``"synthetic/KIND"``.
-    """
-    file = cache / f"synthetic-{count}-{size}-{seed}.npz"
-    with first_alone():
-        if not file.is_file():
-            _make_scenes(file, count, size, seed, workers)
-    with np.load(file) as stored:
-        rows = zip(stored["images"], stored["labels"], stored["kinds"], strict=True)
-        for image, labels, kind in rows:
-            yield image, labels, f"synthetic/{kind}"
-
-
-def _make_scenes(file: Path, count: int, size: int, seed: int, workers: int) -> None:
-    scenes = list(generate_scenes(count, (size, size), seed, workers))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".tmp")
-    with partial.open("wb") as stream:
-        np.savez(
-            stream,
-            images=np.stack([s.image for s in scenes]),
-            labels=np.stack([s.labels for s in scenes]),
-            kinds=np.array([s.kind for s in scenes]),
-        )
-    partial.replace(file)
-
-
-def group_weights(names: Iterable[str], synthetic: float) -> dict[str, float]:
-    """Share a batch between real and synthetic groups.
-
-    Parameters
-    ----------
-    names : iterable of str
-        Names of all groups; an entry for each image.
-    synthetic : float
-        Share of all synthetic groups together, 0 to 1.
-
-    Returns
-    -------
-    dict of str to float
-        Real folders by the cube root of their number of images, so that a folder of ten images
-        is neither lost nor learnt by heart; synthetic kinds alike.
-    """
-    counts: dict[str, int] = {}
-    for name in names:
-        counts[name] = counts.get(name, 0) + 1
-    weights: dict[str, float] = {}
-    for made in (True, False):
-        mine = {n: c ** (1 / 3) for n, c in counts.items() if n.startswith("synthetic/") == made}
-        share = synthetic if made else 1 - synthetic
-        weights |= {n: share * w / sum(mine.values()) for n, w in mine.items()}
-    return weights
-
-
-def train(
-    sources: Sequence[str],
-    out: str | Path,
-    *,
-    images: str | Path | None = None,
-    min_area: int = 1,
-    model: str | Path = "pvpu-nano",
-    steps: int | None = None,
-    minutes: float = math.inf,
-    synthetic: int = 2000,
-    synthetic_share: float = 0.4,
-    synthetic_seed: int = 0,
-    device: str = "cpu",
-    workers: int = 2,
-    config: TrainingConfig | None = None,
-) -> PromptableNetwork:
-    """Train a model and write its averaged weights.
-
-    A checkpoint in `out` is continued. Processes that ``torchrun`` started share each step; the
-    first one writes the files.
-
-    Parameters
-    ----------
-    sources : sequence of str
-        Dataset folders and annotation files, see `load_sources`.
-    out : str or Path
-        Folder for ``log.jsonl``, ``checkpoint.pt`` and ``weights.safetensors``.
     images, min_area
         Folder of the annotation files' images, and the least area of their objects.
+    skip_bad : bool
+        Leave out data with mistakes in them instead of stopping.
     model : str or Path
         A preset, which starts from random weights; or a YAML or weights file, which starts from
         the weights that it names or holds, if any.
     steps : int, optional
         Length of the whole run, if not the recipe's.
-    minutes : float
-        Length of this piece.
-    synthetic, synthetic_share, synthetic_seed : int, float, int
-        Number of synthetic scenes, their share of each batch, their seed.
+    synthetic, synthetic_share : int, float
+        Number of synthetic scenes made beforehand, and their share of what is not streamed.
+    stream : SceneStreamConfig, optional
+        Scenes that are drawn all the time, if any.
+    seed : int, optional
+        Of weights, scenes and all that is drawn; the recipe's by default.
     device : str
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
     workers : int
-        Processes that generate scenes.
+        Processes that make scenes beforehand.
     config : TrainingConfig, optional
         How to train, if not by the model's own recipe.
+    """
+
+    images: str | Path | None = None
+    min_area: int = 1
+    skip_bad: bool = False
+    model: str | Path = "pvpu-nano"
+    steps: int | None = None
+    synthetic: int = 2000
+    synthetic_share: float = 0.4
+    stream: SceneStreamConfig | None = None
+    seed: int | None = None
+    device: str = "cpu"
+    workers: int = 2
+    config: TrainingConfig | None = None
+
+    def settings(self, model: ModelConfig) -> TrainingConfig:
+        """Return how to train a model, with what these options change."""
+        settings = self.config or recipe_for(model)
+        if self.steps is not None:
+            settings = replace(settings, steps=self.steps)
+        return settings if self.seed is None else replace(settings, seed=self.seed)
+
+
+def train(
+    sources: Sequence[str | Path], out: str | Path, *, minutes: float = math.inf, **options: Any
+) -> PromptableNetwork:
+    """Train a model and write its averaged weights.
+
+    A checkpoint in `out` is continued. Processes that ``torchrun`` started share each step; the
+    first one writes the files. On SIGTERM or Ctrl+C the run stops after the step with a
+    checkpoint.
+
+    Parameters
+    ----------
+    sources : sequence of str or Path
+        Dataset folders, packed sets and annotation files, see `load_sources`.
+    out : str or Path
+        Folder for ``log.jsonl``, checkpoints and ``weights.safetensors``.
+    minutes : float
+        Length of this piece.
+    **options
+        Fields of `RunOptions`.
 
     Returns
     -------
@@ -156,55 +122,88 @@ def train(
         If the model is unknown, cannot be built or trained so, or weights or checkpoint are of
         another architecture.
     DatasetError
-        If the data cannot be used or show no object.
+        If the data cannot be used or show no object. If there are mistakes in them, it is a
+        `BadDataError` that lists all of them, and nothing is trained, unless `skip_bad`.
     DeviceError
         If the device cannot be used.
+    PvpuError
+        If a file cannot be written. The last checkpoint stays.
     """
-    out, source = Path(out), find_model(model)
-    start = None if str(model) in PRESETS else source.weights
-    _check(source.config, start, out / "checkpoint.pt")
-    settings = config or recipe_for(source.config)
-    settings = settings if steps is None else replace(settings, steps=steps)
-    with training_processes(device) as place:
-        made = synthetic_pairs(synthetic, 256, synthetic_seed, out / "cache", workers)
-        real = load_sources(sources, images, min_area)
-        pairs = chain(real, made if synthetic else ())
-        atlas = _atlas(list(pairs), synthetic_share if sources else 1.0, place)
-        torch.set_float32_matmul_precision("high")
-        trainer = _trainer(source.config, start, settings, atlas, out)
-        trainer.run(minutes)
+    out, chosen = Path(out), RunOptions(**options)
+    with _opened(sources, out, chosen) as trainer:
+        with stopping_on_signals() as stop:
+            trainer.run(minutes, stop)
         if is_first():
             facts = {"steps": str(trainer.step), "images": str(trainer.images)}
-            save_weights(trainer.average, out / "weights.safetensors", facts)
+            _write_weights(trainer.average, out / "weights.safetensors", facts)
     return trainer.average
 
 
-def _atlas(pairs: list[Pair], synthetic_share: float, place: torch.device) -> Atlas:
-    weights = group_weights((group for *_, group in pairs), synthetic_share)
-    try:
-        return Atlas(pairs, weights, place)
-    except ValueError as error:
-        raise DatasetError(f"nothing can be learnt from these data: {error}") from error
+def profile(sources: Sequence[str | Path], options: RunOptions, steps: int = 10) -> ProfileReport:
+    """Find out where the time of training steps goes. Nothing is kept.
+
+    Parameters
+    ----------
+    sources : sequence of str or Path
+        See `train`.
+    options : RunOptions
+        The run.
+    steps : int
+        Steps that are profiled.
+
+    Raises
+    ------
+    PvpuError
+        See `train`.
+    """
+    with tempfile.TemporaryDirectory() as out, _opened(sources, Path(out), options) as trainer:
+        return profile_steps(trainer, steps)
 
 
-def _check(model: ModelConfig, start: Path | None, checkpoint: Path) -> None:
+@contextmanager
+def _opened(sources: Sequence[str | Path], out: Path, options: RunOptions) -> Iterator[Trainer]:
+    """Set up a run with its data and processes, or go on with the one that is there."""
+    source = find_model(options.model)
+    start = None if str(options.model) in PRESETS else source.weights
+    _check(source.config, start, find_checkpoint(out))
+    settings = options.settings(source.config)
+    with training_processes(options.device) as place, _disk_errors(out):
+        data = _data(sources, out, options, settings.seed, place)
+        torch.set_float32_matmul_precision("high")
+        yield _trainer(source.config, start, settings, data, out)
+
+
+def _data(
+    sources: Sequence[str | Path], out: Path, options: RunOptions, seed: int, place: torch.device
+) -> Atlas | DataEngine:
+    pairs = read_pairs(sources, options.images, options.min_area, options.skip_bad)
+    if options.synthetic:
+        cache = out / "cache"
+        pairs += synthetic_pairs(options.synthetic, _SCENE_SIZE, seed, cache, options.workers)
+    return training_data(pairs, options.synthetic_share, options.stream, seed, place)
+
+
+def _check(model: ModelConfig, start: Path | None, checkpoint: Path | None) -> None:
     """Find out what is wrong with model and weights before minutes are spent on data."""
     sketch = sketch_network(model)
-    if checkpoint.is_file():
-        saved = torch.load(checkpoint, map_location="meta", weights_only=True)
+    if checkpoint is not None:
+        saved = read_checkpoint(checkpoint, "meta")
         check_fit(saved["net"], sketch, f"the weights in {checkpoint}")
     elif start is not None:
         check_fit(read_state(start), sketch, f"the weights in {start}")
 
 
 def _trainer(
-    model: ModelConfig, start: Path | None, settings: TrainingConfig, atlas: Atlas, out: Path
+    model: ModelConfig,
+    start: Path | None,
+    settings: TrainingConfig,
+    data: Atlas | DataEngine,
+    out: Path,
 ) -> Trainer:
-    """Set up a run, or go on with the one that is there."""
-    checkpoint = out / "checkpoint.pt"
+    checkpoint = find_checkpoint(out)
     try:
-        trainer = Trainer(model, settings, atlas, out)
-        if checkpoint.is_file():
+        trainer = Trainer(model, settings, data, out)
+        if checkpoint is not None:
             trainer.resume(checkpoint)
         elif start is not None:
             for network in (trainer.net, trainer.average):
@@ -212,3 +211,30 @@ def _trainer(
     except (ValueError, ConnectionError) as error:
         raise ConfigError(f"{model.name!r} cannot be trained so: {error}") from error
     return trainer
+
+
+def _write_weights(network: PromptableNetwork, path: Path, facts: dict[str, str]) -> None:
+    """Write weights whole or not at all."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        save_weights(network, partial, facts)
+        partial.replace(path)
+    # A full disk reaches us as the error of the writer's own, which is no OSError.
+    except Exception as error:
+        raise PvpuError(
+            f"{path} cannot be written: {error}; free space and run again, the checkpoint is whole"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _disk_errors(out: Path) -> Iterator[None]:
+    """Say in a sentence what a full or missing disk did."""
+    try:
+        yield
+    except OSError as error:
+        raise PvpuError(
+            f"the run in {out} stopped, since a file could not be read or written: {error}; the "
+            "last checkpoint is whole, run again to go on"
+        ) from error

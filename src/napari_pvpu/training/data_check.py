@@ -172,11 +172,9 @@ class CheckedSources:
             yield example
 
     def _closed(self, source: str) -> None:
-        """Say so if a source turned out to hold nothing at all to learn from."""
-        count = self._counts[source]
-        if not count.usable and not any(
-            p.source == source and p.kind == "source" for p in self._problems
-        ):
+        """Say so if a source turned out to hold nothing to learn from, and it is not clear why."""
+        mine = tuple(problem for problem in self._problems if problem.source == source)
+        if not self._counts[source].usable and DataReport(mine).ok:
             self._blame("nothing", source, source, f"{source} has no image that shows an object")
 
     def _folder(self, source: str) -> Iterator[Example]:
