@@ -64,7 +64,8 @@ def augment(image: Tensor, generator: torch.Generator) -> Tensor:
 def _coloured(image: Tensor, draws: _Draws) -> Tensor:
     """Make grey, exchange, mix or tint channels; invert; change gamma and contrast."""
     device = image.device
-    grey = torch.tensor([0.3, 0.5, 0.2], device=device).expand(3, 3)
+    # Filled in on the device: copying numbers there would make the host wait for a GPU.
+    grey = torch.cat([torch.full((3, 1), part, device=device) for part in (0.3, 0.5, 0.2)], dim=1)
     mix = torch.eye(3, device=device).expand(len(image), 3, 3)
     pick = torch.argsort(draws.rand(3), dim=1)[:, :, None].expand(-1, -1, 3)
     mix = torch.where(draws.chance(0.15)[:, 0], mix.gather(1, pick), mix)

@@ -195,7 +195,7 @@ class ViewStore:
             low + (u * (high - low) * (mode - low)).sqrt(),
             high - ((1 - u) * (high - low) * (high - mode)).sqrt(),
         ).exp()
-        extent = (box[:, 2] / fill).clamp(min=how.size / 4)
+        extent = self._bounded((box[:, 2] / fill).clamp(min=how.size / 4))
         scale = extent / how.size
         # A view that is much larger than its object may be off centre by more of itself.
         shift = (uniform(count, 2) * 2 - 1) * how.shift * extent[:, None]
@@ -209,7 +209,7 @@ class ViewStore:
         rows = axis[None, :, None] * (scale * stretch)[:, None, None]
         cols = axis[None, None, :] * (scale / stretch * flip)[:, None, None]
         cos, sin = angle.cos()[:, None, None], angle.sin()[:, None, None]
-        centre = box[:, :2] + shift
+        centre = self._drawn_in(box[:, :2] + shift, extent)
         return (
             torch.stack(
                 [
@@ -220,6 +220,14 @@ class ViewStore:
             ),
             scale,
         )
+
+    def _bounded(self, extent: Tensor) -> Tensor:
+        """Limit the sides of views, ``(B,)`` in pixels of the image."""
+        return extent
+
+    def _drawn_in(self, centre: Tensor, extent: Tensor) -> Tensor:
+        """Move the centres of views, ``(B, 2)``, towards the image."""
+        return centre
 
     def _pixels_at(self, image: Tensor, grid: Tensor, scale: Tensor) -> Tensor:
         """Interpolate colours bilinearly in the level that fits the pixel size."""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # Chance of the parts of a scene that has any; its wholes have the rest.
 _PARTS_SHARE = 0.4
+# Largest share of a view's side that lies outside its scene, but for what its rotation adds.
+_BEYOND = 0.08
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,15 @@ class SceneRing(ViewStore):
         parts = some[:, 1] * _PARTS_SHARE
         share = torch.stack([some[:, 0] - parts, parts], 1)
         self.image_chances[rows] = share.clamp(min=1e-9).flatten()
+
+    def _bounded(self, extent: Tensor) -> Tensor:
+        """Let no view be larger than a scene, which is smaller than most images."""
+        return extent.clamp(max=float(self.size))
+
+    def _drawn_in(self, centre: Tensor, extent: Tensor) -> Tensor:
+        """Let no view lie outside by more than a part, as views of large images do not."""
+        margin = ((0.5 - _BEYOND) * extent[:, None]).clamp(max=self.size / 2)
+        return torch.minimum(torch.maximum(centre, margin), self.size - 1 - margin)
 
     def _draw(self, count: int, generator: torch.Generator) -> Tensor:
         """Choose images first: a single draw among all objects of all scenes costs more."""
