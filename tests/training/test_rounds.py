@@ -10,7 +10,7 @@ from torch import Tensor
 
 from napari_pvpu.networks.interface import Decoded, Features, PromptableNetwork
 from napari_pvpu.training.rounds import LossConfig, PlayConfig, Rounds, meant_regions
-from napari_pvpu.training.simulate import PromptMemory, SimulatedUser, UserHabits
+from napari_pvpu.training.simulate import EXACT, PromptMemory, SimulatedUser, UserHabits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -129,3 +129,44 @@ def test_what_is_drawn_outside_the_image_is_no_error() -> None:
     user = SimulatedUser(UserHabits(), torch.Generator().manual_seed(0))
     losses = Rounds(network, PLAIN, ALONE)(torch.rand(1, 3, SIZE, SIZE), masks, 1, 3, user)
     assert losses.iou.item() == 1.0
+
+
+def test_a_prompt_on_a_neighbour_means_the_neighbour() -> None:
+    masks = truth()
+    neighbour = torch.zeros_like(masks)
+    neighbour[:, 4:20, 21:30] = True
+    neighbour &= ~masks
+    memory = PromptMemory()
+    user = SimulatedUser(UserHabits(neighbour=1.0), torch.Generator().manual_seed(0))
+    user.answer(masks, None, memory, neighbour)
+    regions = meant_regions(memory, (16, 16))
+    expected = torch.nn.functional.avg_pool2d(torch.stack([masks, neighbour], 1).float(), 2)
+    torch.testing.assert_close(regions, expected)
+
+
+def test_neighbours_take_a_slot_of_the_first_round() -> None:
+    network = Bias()
+    masks = truth()[:1]
+    neighbour = torch.zeros_like(masks)
+    neighbour[:, 4:20, 22:30] = True
+    user = SimulatedUser(UserHabits(neighbour=1.0), torch.Generator().manual_seed(0))
+    rounds = Rounds(network, LossConfig(p2c=1.0), ALONE)
+    losses = rounds(torch.rand(1, 3, SIZE, SIZE), masks, 1, 2, user, neighbour)
+    assert [slots for slots, *_ in network.asked] == [2, 3]
+    assert losses.total.isfinite()
+
+
+def test_a_prompt_on_a_spoilt_mask_means_the_error() -> None:
+    memory = PromptMemory()
+    user = SimulatedUser(EXACT, torch.Generator().manual_seed(0))
+    spoilt = truth().clone()
+    spoilt[:, :, 24:] = True
+    user.answer(truth(), spoilt, memory)
+    regions = meant_regions(memory, (SIZE, SIZE))
+    assert not memory.batch().positive.any()
+    assert torch.equal(regions[:, 0] > 0, spoilt & ~truth())
+
+
+def test_one_round_never_forgets_the_mask_it_answers() -> None:
+    network, _ = play(PLAIN, 1, PlayConfig(prior=1.0, coarse=0.0, forget=1.0))
+    assert network.asked == [(1, True, True)]

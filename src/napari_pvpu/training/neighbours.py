@@ -42,7 +42,7 @@ def choose_neighbours(truth: Tensor, others: Tensor, generator: torch.Generator)
     Parameters
     ----------
     truth, others : Tensor
-        ``(N, S, S)`` bool, S even: the objects, and all other objects of their views.
+        ``(N, S, S)`` bool, S even: the objects and all other objects of their views.
     generator : torch.Generator
         On the device of both.
 
@@ -65,5 +65,5 @@ def choose_neighbours(truth: Tensor, others: Tensor, generator: torch.Generator)
     seed = (steps[:, None] == pixel[:, 0, None, None]) & (steps == pixel[:, 1, None, None])
     grown = grow(seed & near, rest, _GROWTH)
     part = grown.repeat_interleave(2, 1).repeat_interleave(2, 2)
-    size = truth.shape[-1]
-    return Neighbours(pixel * 2, found, part[:, :size, :size] & others)
+    # Rows and columns between those of the halved view belong to it too.
+    return Neighbours(pixel * 2, found, grow(part, others, 1))

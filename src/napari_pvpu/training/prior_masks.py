@@ -38,8 +38,8 @@ def corrupt_masks(
 ) -> Tensor:
     """Make prior masks as other tools or careless hands would give them.
 
-    Each has one of `OUTLINES` and one of `DAMAGES`; where nothing would be left of an object, it
-    stays as it is.
+    Each has one of `OUTLINES` and one of `DAMAGES`, but for what would leave nothing of it. Empty
+    masks stay empty.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def corrupt_masks(
     out = _outlined(masks, generator)
     out = torch.where(_exists(out), out, masks)
     damaged = _damaged(out, masks, generator, others)
-    return torch.where(_exists(damaged), damaged, out)
+    return torch.where(_exists(damaged), damaged, out) & _exists(masks)
 
 
 def coarsen_masks(masks: Tensor, host: torch.Generator) -> Tensor:
@@ -159,7 +159,7 @@ def _damaged(
         part = choose_neighbours(masks, others, generator).part
         # As much of the neighbour as lies within some pixels of the object.
         near = depth_map(~masks[:, ::2, ::2], framed=False) <= 2 + 11 * uniform(count, 1, 1)
-        near = near.repeat_interleave(2, 1).repeat_interleave(2, 2)[:, :size, :size]
+        near = near.repeat_interleave(2, 1).repeat_interleave(2, 2)
         result = torch.where(damage == 5, out | (part & near), result)
     return result
 

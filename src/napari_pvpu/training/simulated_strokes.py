@@ -39,7 +39,7 @@ _HALF = POINTS // 2
 _STEP = 2.0
 _TREMBLE = 1.5  # pixels
 _TURN = 0.6  # radians, and twice that, that a guided line may turn at a step
-_STIFFNESS = 1.0  # depth that a guided line gives up for going straight, by radian
+_STIFFNESS = 0.7  # depth that a guided line gives up for going straight, by radian
 
 
 class Strokes(NamedTuple):
