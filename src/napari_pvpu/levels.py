@@ -6,6 +6,7 @@ A pixel of a level covers `factors` pixels of the first along each axis.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -40,8 +41,8 @@ class Levels:
         self._arrays = arrays
         self._layout = layout
         self._shapes = [_shape(array) for array in arrays]
-        self._factors = [self._find_factors(shape) for shape in self._shapes]
         self._check_pyramid()
+        self._factors = [self._find_factors(shape) for shape in self._shapes]
 
     def __len__(self) -> int:
         return len(self._arrays)
@@ -203,11 +204,12 @@ def _shape(array: Any) -> tuple[int, ...]:
 
 
 def _factor(full: int, reduced: int) -> float:
-    """Return how many pixels one covers; a whole number if a rounded length explains the ratio."""
-    whole = round(full / reduced)
-    if reduced in (full // whole, -(-full // whole)):
-        return float(whole)
-    return full / reduced
+    """Return how many pixels one covers: a whole number if a rounded length explains the ratio."""
+    ratio = full / reduced
+    for whole in (2 ** round(math.log2(ratio)), round(ratio)):
+        if reduced in (full // whole, -(-full // whole)):
+            return float(whole)
+    return ratio
 
 
 def _ranks(places: list[int]) -> tuple[int, ...]:

@@ -29,7 +29,7 @@ SAMPLING_GRID = 8
 """Windows per axis that are sampled of images that are not in memory."""
 
 MOST_PLANES = 64
-"""Planes that are sampled of an image in memory; of another as many as there are windows."""
+"""Planes that are sampled, of an image in memory or of small planes; else `SAMPLING_GRID`."""
 
 MOST_SEARCHED = 100_000_000
 """Pixels, at most, searched for contrast that the sample missed, of images not in memory."""
@@ -74,7 +74,9 @@ def find_limits(
 
 def _sample(levels: Levels, channels: Sequence[int]) -> npt.NDArray[Any]:
     """Return about `SAMPLES` pixels of the channels in use, (C, N)."""
-    most = MOST_PLANES if levels.strides_are_cheap else SAMPLING_GRID
+    height, width = levels.shape()
+    small = height * width * len(channels) * MOST_PLANES <= SAMPLES
+    most = MOST_PLANES if small or levels.strides_are_cheap else SAMPLING_GRID
     planes = spread_planes(levels.plane_shape, most)
     parts = [
         part.reshape(len(channels), -1)
