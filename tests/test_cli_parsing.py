@@ -3,11 +3,8 @@ from __future__ import annotations
 import pytest
 
 from napari_pvpu.cli_parsing import (
-    ProtocolChoice,
-    ZoomChoice,
     numbers,
     point,
-    protocol_settings,
     repeat_flag,
     with_polarity,
 )
@@ -46,28 +43,3 @@ def test_words_that_are_no_point(text: str) -> None:
 def test_positive_prompts_come_first() -> None:
     assert with_polarity(["a"], ["b", "c"]) == [("a", True), ("b", False), ("c", False)]
     assert with_polarity(None, None) == []
-
-
-@pytest.mark.parametrize(
-    ("protocol", "flip", "zoom_in", "expected"),
-    [
-        ("session", None, None, (False, "none")),
-        ("session", True, None, (True, "none")),
-        ("ritm", None, None, (True, "simpleclick")),
-        ("ritm", False, "none", (False, "none")),
-        ("ritm", None, "ritm", (True, "ritm")),
-    ],
-    ids=["session", "session-flip", "ritm", "ritm-bare", "ritm-zoom"],
-)
-def test_the_papers_settings_unless_others_are_said(protocol, flip, zoom_in, expected) -> None:
-    zoom = None if zoom_in is None else ZoomChoice(zoom_in)
-    made = protocol_settings(ProtocolChoice(protocol), flip, zoom)
-    assert made == {"protocol": protocol, "flip": expected[0], "zoom_in": expected[1]}
-
-
-def test_choices_are_those_of_the_evaluation() -> None:
-    from napari_pvpu.evaluation.settings import PROTOCOLS
-    from napari_pvpu.evaluation.zoom_in import ZOOM_KINDS
-
-    assert tuple(ProtocolChoice) == PROTOCOLS
-    assert tuple(ZoomChoice) == ZOOM_KINDS

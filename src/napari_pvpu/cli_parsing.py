@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,13 +18,10 @@ __all__ = [
     "ErrorsInOneLine",
     "ManyTargets",
     "Model",
-    "ProtocolChoice",
     "Seed",
     "Threshold",
-    "ZoomChoice",
     "numbers",
     "point",
-    "protocol_settings",
     "repeat_flag",
     "with_polarity",
 ]
@@ -36,21 +32,6 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 Em = Annotated[bool, typer.Option("--em/--no-em", help="EM value propagation.")]
 Seed = Annotated[int, typer.Option(help="Of all that is random.")]
 Threshold = Annotated[float, typer.Option(help="On the probability.")]
-
-
-class ProtocolChoice(StrEnum):
-    """How our engine is driven in an evaluation."""
-
-    session = "session"
-    ritm = "ritm"
-
-
-class ZoomChoice(StrEnum):
-    """What a network sees in the protocol "ritm"."""
-
-    none = "none"
-    ritm = "ritm"
-    simpleclick = "simpleclick"
 
 
 class ErrorsInOneLine(TyperGroup):
@@ -138,13 +119,3 @@ def numbers(text: str, count: int) -> tuple[float, ...]:
 def point(text: str) -> tuple[float, float]:
     row, col = numbers(text, 2)
     return row, col
-
-
-def protocol_settings(
-    protocol: ProtocolChoice, flip: bool | None, zoom_in: ZoomChoice | None
-) -> dict[str, Any]:
-    """Settings of the protocol; what was not said is as in PVPUFormer's evaluation."""
-    papers = protocol is ProtocolChoice.ritm
-    zoom = zoom_in or (ZoomChoice.simpleclick if papers else ZoomChoice.none)
-    mirrored = papers if flip is None else flip
-    return {"protocol": protocol.value, "flip": mirrored, "zoom_in": zoom.value}

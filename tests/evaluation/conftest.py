@@ -9,7 +9,58 @@ import pytest
 from PIL import Image
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from napari_pvpu.networks.config import ModelConfig
+
+
+@pytest.fixture(scope="session")
+def small_weights(
+    tmp_path_factory: pytest.TempPathFactory, small_config: ModelConfig
+) -> Iterator[Path]:
+    """Weights of an untrained network: what it answers is poor, and the same each time.
+
+    One thread: a tiny network gains nothing from more, and loses much on a busy machine.
+    """
+    import torch
+
+    from napari_pvpu.networks.models import build_model
+    from napari_pvpu.networks.weights import save_weights
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    save_weights(build_model(small_config), path)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield path
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def two_sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the sets ``disks`` (a split of its own) and ``far|out``, an image of each.
+
+    ``disks`` holds three disks on a noisy ground, ``far|out`` a bright and a dark square; their
+    images have names that Markdown would read as more than text.
+    """
+    root = tmp_path_factory.mktemp("data") / "sets"
+    row, col = np.mgrid[:72, :90]
+    disks = np.zeros(row.shape, np.uint16)
+    for label, (r, c, radius) in enumerate([(18, 18, 12), (50, 25, 9), (36, 65, 17)], 1):
+        disks[(row - r) ** 2 + (col - c) ** 2 < radius**2] = label
+    noise = np.random.default_rng(0).normal(0, 10, disks.shape)
+    squares = np.zeros(row.shape, np.uint16)
+    squares[10:30, 10:34] = 1
+    squares[44:62, 50:76] = 2
+    for place, stem, labels, grey in (
+        (root / "disks" / "val", "a*b*", disks, np.where(disks, 170, 60) + noise),
+        (root / "far|out", "[x](y)", squares, np.choose(squares, [110, 220, 20]) + noise / 4),
+    ):
+        for name, values in (("images", grey.clip(0, 255).astype(np.uint8)), ("masks", labels)):
+            (place / name).mkdir(parents=True)
+            Image.fromarray(values).save(place / name / f"{stem}.png")
+    return root
 
 
 @pytest.fixture

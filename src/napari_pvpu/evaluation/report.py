@@ -15,7 +15,9 @@ __all__ = [
     "comparison_table",
     "load_results",
     "macro_average",
+    "markdown_table",
     "method_name",
+    "number",
     "protocol_table",
     "seeds_table",
     "set_name",
@@ -147,7 +149,7 @@ def comparison_table(results: Sequence[Result], k: int = 3) -> str:
         lines.append([name, *_row([row.get(method) for method in methods])])
     if len(cells) > 1:
         lines.append(["**mean**", *_row([_column_mean(cells, method) for method in methods])])
-    return _markdown(lines)
+    return markdown_table(lines)
 
 
 def summary_table(results: Sequence[Result]) -> str:
@@ -178,7 +180,7 @@ def summary_table(results: Sequence[Result]) -> str:
         measures = _measures(result, ks, targets)
         lines.append(
             [name, method_name(result), str(result["n_objects"]), *measures]
-            + [_number(value, ".1f") for value in times]
+            + [number(value, ".1f") for value in times]
         )
     methods = {method_name(result) for result in results}
     if len(results) > 1 and len(methods) == 1:
@@ -193,7 +195,7 @@ def summary_table(results: Sequence[Result]) -> str:
                 "",
             ]
         )
-    return _markdown(lines)
+    return markdown_table(lines)
 
 
 def protocol_table(results: Sequence[Result]) -> str:
@@ -229,14 +231,14 @@ def protocol_table(results: Sequence[Result]) -> str:
         lines.append(
             [set_name(result["settings"]["dataset"]), method_name(result)]
             + [str(result["n_objects"])]
-            + [_number(result["noc"].get(target), ".2f") for target in targets]
-            + [_number(nof["at_limit"].get(target), "g") for target in targets]
-            + [_number(nof["never"].get(target), "g") for target in targets]
-            + [_number(result["iou_at"].get(k), ".3f") for k in ks]
-            + [_number(times[key], ".1f") for key in ("t_encode", "t_click")]
-            + [_number((times["spc"] or {}).get("20"), ".1f")]
+            + [number(result["noc"].get(target), ".2f") for target in targets]
+            + [number(nof["at_limit"].get(target), "g") for target in targets]
+            + [number(nof["never"].get(target), "g") for target in targets]
+            + [number(result["iou_at"].get(k), ".3f") for k in ks]
+            + [number(times[key], ".1f") for key in ("t_encode", "t_click")]
+            + [number((times["spc"] or {}).get("20"), ".1f")]
         )
-    return _markdown(lines)
+    return markdown_table(lines)
 
 
 def seeds_table(result: Result) -> str:
@@ -259,21 +261,22 @@ def seeds_table(result: Result) -> str:
         for key, values in spreads[name].items():
             shown = key if name == "iou_at" else f"{float(key) * 100:g}"
             spec = ".1%" if name == "failures" else ".3f"
-            numbers = [_number(values[part], spec) for part in ("mean", "std", "min", "max")]
+            numbers = [number(values[part], spec) for part in ("mean", "std", "min", "max")]
             lines.append([f"{title}{shown}", *numbers])
-    return _markdown(lines)
+    return markdown_table(lines)
 
 
 def _measures(result: Result, ks: Sequence[str], targets: Sequence[str]) -> list[str]:
     return (
-        [_number(result["iou_at"].get(k), ".3f") for k in ks]
-        + [_number(result["noc"].get(target), ".2f") for target in targets]
-        + [_number(result["failures"].get(target), ".1%") for target in targets]
-        + [_number(result["worse_share"], ".1%")]
+        [number(result["iou_at"].get(k), ".3f") for k in ks]
+        + [number(result["noc"].get(target), ".2f") for target in targets]
+        + [number(result["failures"].get(target), ".1%") for target in targets]
+        + [number(result["worse_share"], ".1%")]
     )
 
 
-def _number(value: float | None, spec: str) -> str:
+def number(value: float | None, spec: str) -> str:
+    """A value as text; a dash for one that is missing."""
     return "–" if value is None else format(value, spec)
 
 
@@ -281,7 +284,7 @@ def _row(values: Sequence[float | None]) -> list[str]:
     best = max((value for value in values if value is not None), default=None)
     shown = []
     for value in values:
-        text = _number(value, ".3f")
+        text = number(value, ".3f")
         shown.append(f"**{text}**" if value is not None and value == best else text)
     return shown
 
@@ -292,7 +295,11 @@ def _column_mean(cells: Mapping[str, Mapping[str, float | None]], method: str) -
     return float(np.mean(known)) if len(known) == len(values) else None
 
 
-def _markdown(lines: Sequence[Sequence[str]]) -> str:
-    rows = ["| " + " | ".join(cells) + " |" for cells in lines]
-    rule = "|" + "|".join(["---"] + ["---:"] * (len(lines[0]) - 1)) + "|"
+def markdown_table(lines: Sequence[Sequence[str]], *, left: bool = False) -> str:
+    """A table in Markdown from rows of cells, the first of which are titles.
+
+    All columns but the first are numbers, written to the right, unless `left`.
+    """
+    rows = ["| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |" for cells in lines]
+    rule = "|" + "|".join(["---"] + ["---" if left else "---:"] * (len(lines[0]) - 1)) + "|"
     return "\n".join([rows[0], rule, *rows[1:]]) + "\n"
