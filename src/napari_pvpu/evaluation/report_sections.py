@@ -97,8 +97,8 @@ def _head(found: Collected) -> str:
             f"weights `{weights['file']}`, {weights['bytes'] / 1e6:.2f} MB, sha256 "
             f"`{weights['sha256']}`"
         )
-    objects = f", {sum(counts.values())} objects" if counts else ""
-    told.append(f"{len(found.sets)} set{'s' * (len(found.sets) != 1)}{objects}")
+    objects = f", {_counted(sum(counts.values()), 'object')}" if counts else ""
+    told.append(_counted(len(found.sets), "set") + objects)
     return "\n".join([*lines, "; ".join(told) + ".", ""])
 
 
@@ -298,6 +298,10 @@ def _how(found: Collected) -> str:
             f"- Measured with version {result['machine']['program']} on {machine_text(result)}"
         )
     return "\n".join(lines) + "\n"
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count} {thing}{'s' * (count != 1)}"
 
 
 def _model(result: Result) -> str:
