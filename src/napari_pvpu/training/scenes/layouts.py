@@ -87,21 +87,30 @@ def partition(
     seeds = canvas.rand(3, fields * fields)
     seeds[:, :2] = 0.5 + (seeds[:, :2] - 0.5) * (1 - order)
     seeds[:, 2] *= uneven
-    near = torch.full_like(u, 9.0)
-    second = torch.full_like(u, 9.0)
+    near, second = torch.full_like(u, 9.0), torch.full_like(u, 9.0)
+    zero = torch.zeros_like(u)
+    first_u, first_v, other_u, other_v = zero, zero, zero, zero
     best = torch.zeros_like(u, dtype=torch.long)
     for du in (-1, 0, 1):
         for dv in (-1, 0, 1):
             cell_u, cell_v = base_u + du, base_v + dv
             field = (cell_u.clamp(0, fields - 1) * fields + cell_v.clamp(0, fields - 1)).long()
             at = [s.gather(1, field.flatten(1)).view(u.shape) for s in seeds.unbind(1)]
-            away = ((cell_u + at[0] - u) ** 2 + (cell_v + at[1] - v) ** 2).sqrt_() + at[2]
-            closer = away < near
+            to_u, to_v = cell_u + at[0] - u, cell_v + at[1] - v
+            distance = torch.addcmul(to_u * to_u, to_v, to_v).add_(1e-6).sqrt_()
+            away = distance + at[2]
+            to_u, to_v = to_u / distance, to_v / distance
+            closer, next_ = away < near, away < second
             second = torch.where(closer, near, torch.minimum(second, away))
+            other_u = torch.where(closer, first_u, torch.where(next_, to_u, other_u))
+            other_v = torch.where(closer, first_v, torch.where(next_, to_v, other_v))
             near = torch.where(closer, away, near)
+            first_u = torch.where(closer, to_u, first_u)
+            first_v = torch.where(closer, to_v, first_v)
             best = torch.where(closer, field, best)
-    # Labels beyond 16 bits would not fit anywhere else.
-    return Cells(best + 1, (second - near) * scale / 2, near)
+    # The difference grows from 0 at the border, by the difference of the two directions.
+    slope = ((first_u - other_u) ** 2 + (first_v - other_v) ** 2).sqrt_().clamp(min=0.8)
+    return Cells(best + 1, (second - near) * scale / slope, near)
 
 
 def strokes(

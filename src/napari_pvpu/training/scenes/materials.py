@@ -38,11 +38,16 @@ def powder(canvas: Canvas) -> Painting:
     outline = Outline(canvas.choose((0.0, 0.03, 0.1)), canvas.choose((1.05, 1.3, 1.8)))
     warp = warp_field(canvas, radius * 0.5, radius * canvas.choose((0.0, 0.05, 0.12)))
     layout = blobs(canvas, discs, outline, over=True, warp=warp)
-    rho = layout.rho.clamp(0, 0.995)
+    rho = layout.rho.clamp(0, 0.96)
     # Electrons leave a steep face more easily: edges are bright.
     slant = 1 / (1 - rho**2).sqrt()
-    shade = 0.35 + canvas.uniform(0.02, 0.15) * (slant - 1)
-    shade = shade + canvas.uniform(-0.25, 0.1) * (1 - rho)
+    shade = 0.5 + canvas.uniform(0.02, 0.25) * (slant - 1)
+    shade = shade + canvas.uniform(-0.2, 0.2) * (1 - rho)
+    # The detector stands to one side.
+    turn = canvas.uniform(0, 2 * math.pi)
+    lift = blur((1 - rho**2).sqrt(), max(radius * 0.05, 0.7)) * radius
+    slope = turn.cos() * (lift - lift.roll(1, 1)) + turn.sin() * (lift - lift.roll(1, 2))
+    shade = shade + canvas.uniform(0, 0.25) * slope.clamp(-1, 1)
     skin = texture(canvas, max(radius * canvas.between(0.04, 0.2), 1.0))
     shade = shade * (1 + canvas.uniform(0, 0.3) * skin)
     shade = shade * per_object(canvas, layout.labels, canvas.between(0.4, 0.9), 1.0)
@@ -146,7 +151,8 @@ def layers(canvas: Canvas) -> Painting:
     """Coatings and strata: bands with wavy borders, each with a texture of its own."""
     number = canvas.host.randint(1, 6)
     labels = bands(canvas, number, canvas.log_between(0.01, 0.12))
-    tones = canvas.rand(16)
+    # Steps of a fifth of the range or more, so that no two bands run into each other.
+    tones = (canvas.uniform(0.2, 0.8, 16).cumsum(1)) % 1.0
     first, second = (
         texture(canvas, canvas.log_between(1, 8)),
         texture(canvas, canvas.log_between(1, 8)),

@@ -62,7 +62,7 @@ def record(canvas: Canvas, image: Tensor, look: Look) -> Tensor:
     grey = image.dim() == 3
     sigma = canvas.log_uniform(0.25, look.softest)
     # Some fields of view are plainly out of focus.
-    sigma = torch.where(canvas.chance(0.05) > 0, canvas.uniform(2, 4), sigma)
+    sigma = torch.where(canvas.chance(0.04) > 0, canvas.uniform(1.5, 3), sigma)
     image = blur(image, sigma)
     planes = stretched(image)[:, None] if grey else image
     if canvas.odds(look.uneven):

@@ -252,7 +252,7 @@ def colonies(canvas: Canvas) -> Painting:
     discs = scatter(canvas, radius, 0.7, spread=0.25, gap=1.0)
     warp = warp_field(canvas, radius * 0.4, radius * 0.12)
     group = blobs(canvas, discs, Outline(0.12, 1.6), warp=warp)
-    spacing = max(radius * canvas.between(0.15, 0.35), 8.0)
+    spacing = max(radius * canvas.between(0.15, 0.35), 10.0)
     sheet = partition(canvas, spacing, uneven=0.3, warp=warp_field(canvas, spacing, spacing * 0.1))
     inside = (group.labels > 0).float()
     line = torch.exp(-((sheet.edge / canvas.uniform(0.6, 1.5)) ** 2))
