@@ -21,7 +21,7 @@ from napari_pvpu.training.datasets import ViewSampling
 from napari_pvpu.training.engine import SceneStreamConfig
 from napari_pvpu.training.packing import pack
 from napari_pvpu.training.recipes import changed, recipe_for
-from napari_pvpu.training.run_data import group_weights, stream_settings, synthetic_pairs
+from napari_pvpu.training.run_data import default_stream, group_weights, synthetic_pairs
 from napari_pvpu.training.trainer import TrainingConfig
 from napari_pvpu.yaml_files import merged, to_yaml
 
@@ -213,15 +213,15 @@ def test_a_run_from_a_packed_file_of_the_same_pixels_is_the_same(
         assert torch.equal(two.state_dict()[name], value), name
 
 
-STREAM = SceneStreamConfig(scenes=2, fresh=1, size=64, share=0.5)
+STREAMED = replace(QUICK, stream=SceneStreamConfig(scenes=2, fresh=1, size=64, share=0.5))
 
 
 def test_a_streamed_run_in_pieces_is_a_run_in_one(
     tmp_path: Path, data: Path, small_config: ModelConfig
 ) -> None:
     # Shorter runs of a constant rate are the first pieces of a longer one.
-    config = changed(QUICK, {"optimizer": {"warmup": 0, "decay": 0.0}})
-    options = small_run(tmp_path, small_config) | {"stream": STREAM, "config": config}
+    config = changed(STREAMED, {"optimizer": {"warmup": 0, "decay": 0.0}})
+    options = small_run(tmp_path, small_config) | {"config": config}
     whole = train([str(data)], tmp_path / "whole", steps=3, **options)
     for steps in (1, 2, 3):
         pieces = train([str(data)], tmp_path / "pieces", steps=steps, **options)
@@ -230,8 +230,8 @@ def test_a_streamed_run_in_pieces_is_a_run_in_one(
 
 
 def test_scenes_alone_are_enough(tmp_path: Path, small_config: ModelConfig) -> None:
-    options = small_run(tmp_path, small_config)
-    train([], tmp_path / "run", stream=STREAM, **options)
+    options = small_run(tmp_path, small_config) | {"config": STREAMED}
+    train([], tmp_path / "run", **options)
     assert (tmp_path / "run" / "weights.safetensors").is_file()
 
 
@@ -301,13 +301,9 @@ def test_a_folder_that_cannot_be_is_a_sentence(
         train([str(data)], tmp_path / "file" / "run", **small_run(tmp_path, small_config))
 
 
-def test_settings_of_the_stream_are_taken_out_of_the_recipes() -> None:
-    place = torch.device("cpu")
-    settings = ["optimizer.rate=1", "stream.share=1", "stream.kinds=[nuclei]", "streams=2"]
-    others, stream = stream_settings(settings, place)
-    assert others == ["optimizer.rate=1", "streams=2"]
-    assert (stream.share, stream.kinds) == (1.0, ("nuclei",))
-    assert stream.scenes < SceneStreamConfig().scenes  # a CPU draws slowly
-    assert stream_settings([], torch.device("cuda")) == ([], SceneStreamConfig())
-    with pytest.raises(ConfigError, match=r"--set stream.size=1: scenes of 1 pixels are too small"):
-        stream_settings(["stream.size=1"], place)
+def test_a_cpu_draws_fewer_scenes() -> None:
+    on_gpu = default_stream(torch.device("cuda"))
+    assert on_gpu == SceneStreamConfig()
+    on_cpu = default_stream(torch.device("cpu"))
+    assert on_cpu.fresh / on_cpu.every < on_gpu.fresh / on_gpu.every
+    assert on_cpu.share == on_gpu.share

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from napari_pvpu.networks.config import ModelConfig
     from napari_pvpu.networks.interface import PromptableNetwork
     from napari_pvpu.training.datasets import Atlas
-    from napari_pvpu.training.engine import DataEngine, SceneStreamConfig
+    from napari_pvpu.training.engine import DataEngine
     from napari_pvpu.training.profiling import ProfileReport
 
 __all__ = ["RunOptions", "group_weights", "profile", "synthetic_pairs", "train"]
@@ -58,8 +58,6 @@ class RunOptions:
         Length of the whole run, if not the recipe's.
     synthetic, synthetic_share : int, float
         Number of synthetic scenes made beforehand, and their share of what is not streamed.
-    stream : SceneStreamConfig, optional
-        Scenes that are drawn all the time, if any.
     seed : int, optional
         Of weights, scenes and all that is drawn; the recipe's by default.
     device : str
@@ -67,7 +65,8 @@ class RunOptions:
     workers : int
         Processes that make scenes beforehand.
     config : TrainingConfig, optional
-        How to train, if not by the model's own recipe.
+        How to train, if not by the model's own recipe; its `stream` says whether scenes are drawn
+        all the time.
     """
 
     images: str | Path | None = None
@@ -77,7 +76,6 @@ class RunOptions:
     steps: int | None = None
     synthetic: int = 2000
     synthetic_share: float = 0.4
-    stream: SceneStreamConfig | None = None
     seed: int | None = None
     device: str = "cpu"
     workers: int = 2
@@ -168,19 +166,25 @@ def _opened(sources: Sequence[str | Path], out: Path, options: RunOptions) -> It
     _check(source.config, start, find_checkpoint(out))
     settings = options.settings(source.config)
     with training_processes(options.device) as place, _disk_errors(out):
-        data = _data(sources, out, options, settings.seed, place)
+        data = _data(sources, out, options, settings, place)
         torch.set_float32_matmul_precision("high")
         yield _trainer(source.config, start, settings, data, out)
 
 
 def _data(
-    sources: Sequence[str | Path], out: Path, options: RunOptions, seed: int, place: torch.device
+    sources: Sequence[str | Path],
+    out: Path,
+    options: RunOptions,
+    settings: TrainingConfig,
+    place: torch.device,
 ) -> Atlas | DataEngine:
     pairs = read_pairs(sources, options.images, options.min_area, options.skip_bad)
     if options.synthetic:
         cache = out / "cache"
-        pairs += synthetic_pairs(options.synthetic, _SCENE_SIZE, seed, cache, options.workers)
-    return training_data(pairs, options.synthetic_share, options.stream, seed, place)
+        count, seed = options.synthetic, settings.seed
+        pairs += synthetic_pairs(count, _SCENE_SIZE, seed, cache, options.workers)
+    share = options.synthetic_share
+    return training_data(pairs, share, settings.stream, settings.seed, place)
 
 
 def _check(model: ModelConfig, start: Path | None, checkpoint: Path | None) -> None:

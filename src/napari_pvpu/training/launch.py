@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from napari_pvpu.errors import PvpuError
+from napari_pvpu.errors import ConfigError, PvpuError
 from napari_pvpu.training.data_report import BadDataError
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_pvpu.training.options import Command
+    from napari_pvpu.training.settings import TrainingConfig
 
 __all__ = ["Outcome", "launch"]
 
@@ -82,23 +84,40 @@ def train(
     from napari_pvpu.model_files import find_model
     from napari_pvpu.training import command
     from napari_pvpu.training.recipe_files import find_recipe, recipe_as_yaml
-    from napari_pvpu.training.run_data import stream_settings
+    from napari_pvpu.training.run_data import default_stream
 
-    others, scenes = stream_settings(setting, choose_device(fields["device"]))
     model = find_model(fields["model"]).config
-    fields["config"] = find_recipe(model, recipe, others)
+    config = find_recipe(model, recipe)
+    # Before the settings, so that they may change a stream that the recipe does not have.
+    if not stream:
+        config = replace(config, stream=None)
+    elif config.stream is None:
+        config = replace(config, stream=default_stream(choose_device(fields["device"])))
+    fields["config"] = _with_settings(config, setting)
     fields["synthetic"] = (0 if stream else _STOCK) if synthetic is None else synthetic
-    fields["stream"] = scenes if stream else None
     options = command.RunOptions(**fields)
     if show_recipe:
         return Outcome(recipe_as_yaml(options.settings(model)))
-    if not (data or options.synthetic or stream):
+    if not (data or options.synthetic or fields["config"].stream):
         raise PvpuError("there is nothing to train on; give --data, --stream or --synthetic")
     sources = [str(source) for source in data]
     if profile or out is None:
         return Outcome(command.profile(sources, options, profile).text + "\n")
     command.train(sources, out, minutes=minutes, **fields)
     return Outcome()
+
+
+def _with_settings(config: TrainingConfig, settings: Sequence[str]) -> TrainingConfig:
+    from napari_pvpu.training.recipes import changed
+    from napari_pvpu.yaml_files import nested
+
+    for assignment in settings:
+        change = nested(assignment)
+        try:
+            config = changed(config, change)
+        except ValueError as error:
+            raise ConfigError(f"--set {assignment}: {error}") from error
+    return config
 
 
 def pack_sources(

@@ -139,8 +139,7 @@ TRAIN = Command(
         Option(
             "setting",
             str,
-            "Change the recipe or the stream of scenes: optimizer.rate=1e-4, stream.share=0.3; "
-            "repeat.",
+            "Change the recipe: optimizer.rate=1e-4, stream.share=0.3; repeat.",
             flag="--set",
             several=True,
             metavar="NAME=VALUE",

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_pvpu.errors import ConfigError, DatasetError
-from napari_pvpu.networks.config import from_plain
+from napari_pvpu.errors import DatasetError
 from napari_pvpu.training.data_check import CheckedSources
 from napari_pvpu.training.datasets import Atlas
 from napari_pvpu.training.engine import DataEngine, SceneStreamConfig
 from napari_pvpu.training.processes import first_alone, is_first
 from napari_pvpu.training.synthetic import generate_scenes
-from napari_pvpu.yaml_files import merged, nested
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,20 +22,15 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = [
+    "default_stream",
     "group_weights",
     "read_pairs",
-    "stream_settings",
     "synthetic_pairs",
     "training_data",
 ]
 
 LOGGER = logging.getLogger(__name__)
 Pair = tuple[NDArray[np.generic], NDArray[np.generic], str]
-
-_STREAM = "stream"
-
-# Drawing scenes takes a CPU about as long as learning from as many views.
-_ON_CPU = SceneStreamConfig(scenes=64, fresh=2, every=4)
 
 
 def synthetic_pairs(count: int, size: int, seed: int, cache: Path, workers: int) -> Iterable[Pair]:
@@ -189,38 +181,15 @@ def training_data(
     return DataEngine(atlas, stream, seed, place)
 
 
-def stream_settings(
-    settings: Iterable[str], place: torch.device
-) -> tuple[list[str], SceneStreamConfig]:
-    """Take the settings of the stream of scenes out of a recipe's.
+def default_stream(place: torch.device) -> SceneStreamConfig:
+    """Return the stream of scenes of a run whose recipe says nothing of one.
 
     Parameters
     ----------
-    settings : iterable of str
-        Such as ``"stream.share=0.3"`` and ``"optimizer.rate=1e-4"``.
     place : torch.device
-        The run's; on a CPU there are fewer scenes by default, and they are renewed less often.
-
-    Returns
-    -------
-    others, stream : list of str, SceneStreamConfig
-        What is not of the stream, and the stream.
-
-    Raises
-    ------
-    ConfigError
-        If a setting of the stream is unknown or cannot be.
+        The run's; on a CPU there are fewer scenes, and they are renewed less often.
     """
-    others: list[str] = []
-    stream = _ON_CPU if place.type == "cpu" else SceneStreamConfig()
-    for assignment in settings:
-        if assignment.split("=")[0].split(".")[0].strip() != _STREAM:
-            others.append(assignment)
-            continue
-        change = nested(assignment)[_STREAM]
-        try:
-            values = merged(asdict(stream), change) if isinstance(change, dict) else change
-            stream = from_plain(SceneStreamConfig, values, _STREAM)
-        except ValueError as error:
-            raise ConfigError(f"--set {assignment}: {error}") from error
-    return others, stream
+    if place.type != "cpu":
+        return SceneStreamConfig()
+    # Drawing a scene takes a CPU about as long as learning from as many views.
+    return SceneStreamConfig(scenes=64, fresh=2, every=4)
