@@ -152,7 +152,8 @@ def p2c_loss(
             return _contrast(similarity / temperature, meant, slot_valid)
         # Near cos = -1 the gradient of log s grows without bound; the margin stops it.
         probability = 0.5 + (0.5 - margin) * similarity
-        entropy = F.binary_cross_entropy(probability, meant, reduction="none")
+        # Written out, since torch's own stops a whole run where one feature is not finite.
+        entropy = -(meant * probability.log() + (1 - meant) * (1 - probability).log())
     counted = slot_valid.float()
     return (entropy.mean(2) * counted).sum(1) / counted.sum(1).clamp_min(1)
 
