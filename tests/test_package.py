@@ -37,6 +37,7 @@ def loaded_after(code: str) -> set[str]:
         pytest.param("import napari_pvpu.session", id="session"),
         pytest.param("import napari_pvpu.segmenter", id="segmenter"),
         pytest.param("import napari_pvpu.samples", id="samples"),
+        pytest.param("import napari_pvpu.export.writers", id="export"),
         pytest.param("import napari_pvpu.demo.recording, napari_pvpu.demo.report", id="demo"),
     ],
 )
@@ -89,6 +90,7 @@ def test_version_is_the_installed_one() -> None:
         ("ModelNotFoundError", LookupError),
         ("WeightsError", Exception),
         ("DeviceError", Exception),
+        ("ExportError", Exception),
         ("SessionError", RuntimeError),
         ("DatasetError", ValueError),
     ],

@@ -30,7 +30,8 @@ _ADVICE = {
     errno.EACCES: "choose a folder that you may write to",
     errno.EPERM: "choose a folder that you may write to",
     errno.EROFS: "choose a folder that you may write to",
-    errno.ENOTDIR: "choose a path whose folders are folders",
+    errno.ENOTDIR: "choose a path with no file in the place of a folder",
+    errno.EEXIST: "choose a path with no file in the place of a folder",
     errno.EISDIR: "choose a name that is not a folder's",
     errno.ENAMETOOLONG: "choose a shorter name",
 }

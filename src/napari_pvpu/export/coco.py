@@ -143,6 +143,8 @@ def _rle(mask: Mask, origin: tuple[int, int], image: LabelImage, coder: Any) -> 
     last = np.append(first[1:], len(place)) - 1
     borders = np.column_stack([place[first], place[last] + 1]).ravel()
     counts = np.diff(borders, prepend=0, append=rows * columns)
+    if counts[-1] == 0:  # the last pixel is inside
+        counts = counts[:-1]
     packed = coder.frPyObjects({"size": [rows, columns], "counts": counts.tolist()}, rows, columns)
     return {"size": [rows, columns], "counts": packed["counts"].decode("ascii")}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -47,7 +48,8 @@ def write_ome_zarr(
     label_name : str
         Name of the labels in the ``labels`` group.
     levels : int
-        1 for full size only, n for n - 1 smaller versions besides, each half as large.
+        1 for full size only, n for n - 1 smaller versions besides, each half as large, as long as
+        a row and a column are left.
     **about
         See `as_label_image`. Colours, and scores with other properties, of `objects` are kept.
 
@@ -120,7 +122,7 @@ def _write_group(
             group,
             name=name,
             scaler=None,
-            scale_factors=[2**level for level in range(1, levels)],
+            scale_factors=[2**level for level in range(1, levels) if min(image.shape) >= 2**level],
             fmt=formats.FormatV04() if version == 2 else formats.FormatV05(),
             axes=axes,
             scale=dict(zip(axes, image.scale, strict=True)),
@@ -128,6 +130,9 @@ def _write_group(
             storage_options={"chunks": chunks},
             label_metadata=_label_metadata(image, data),
         )
+    if version == 3:  # which ome-zarr leaves out of this group
+        listed = group["labels"].attrs
+        listed["ome"] = {"version": "0.5", **listed["ome"]}
 
 
 def _label_metadata(image: LabelImage, data: Labels) -> dict[str, Any]:
@@ -195,7 +200,11 @@ def _consolidate_again(target: Path, version: int) -> None:
         keeps = "consolidated_metadata" in _attributes(target, version)
     if keeps:
         zarr = library("zarr", _PURPOSE)
-        zarr.consolidate_metadata(str(target), zarr_format=version)
+        with (
+            warnings.catch_warnings()
+        ):  # that format 3 does not know such copies: the image has one
+            warnings.simplefilter("ignore", zarr.errors.ZarrUserWarning)
+            zarr.consolidate_metadata(str(target), zarr_format=version)
 
 
 def open_ngff(path: str | os.PathLike[str]) -> tuple[Any, dict[str, Any]]:

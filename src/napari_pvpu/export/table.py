@@ -229,10 +229,11 @@ def read_table(path: str | os.PathLike[str]) -> Table:
         with open(path, newline="", encoding="utf-8") as file:
             rows = list(csv.reader(file))
         header, *rest = rows
+        columns = list(zip(*rest, strict=True)) or [()] * len(header)
         return {
             name: [_value(cell) for cell in column]
-            for name, column in zip(header, zip(*rest, strict=True), strict=True)
-        } or {name: [] for name in header}
+            for name, column in zip(header, columns, strict=True)
+        }
     except (OSError, ValueError, csv.Error) as error:
         raise read_error(path, f"it is no table ({error})") from error
 
