@@ -6,10 +6,15 @@ import io
 import json
 import zipfile
 import zlib
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
 from napari_pvpu.errors import DatasetError, PvpuError
@@ -17,13 +22,13 @@ from napari_pvpu.training.annotations import load_sources
 from napari_pvpu.training.data_check import check_data
 from napari_pvpu.training.data_report import BadDataError
 from napari_pvpu.training.datasets import Atlas, to_uint8
-from napari_pvpu.training.packed_files import PackedFile
+from napari_pvpu.training.packed_files import PackedFile, PackedWriter
 from napari_pvpu.training.packing import group_titles, pack, read_packed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
+LABELLED = st.sampled_from([0, 1, 255, 256, 32_767])
 ROW, COL = np.mgrid[:48, :60]
 LABELS = ((ROW // 12) * 5 + COL // 12 + 1).astype(np.uint16)
 LABELS[ROW % 12 < 2] = 0
@@ -275,3 +280,22 @@ def test_webp_holds_what_the_index_promises(data: Path) -> None:
         picture = Image.open(io.BytesIO(archive.read("cells/images/00001.webp")))
         mask = Image.open(io.BytesIO(archive.read("cells/masks/00001.png")))
     assert (picture.format, mask.format) == ("WEBP", "PNG")
+
+
+@given(
+    arrays(np.uint16, array_shapes(min_dims=2, max_dims=2, max_side=24), elements=LABELLED),
+    st.integers(0, 255),
+)
+def test_any_mask_comes_back(labels: np.ndarray, seed: int) -> None:
+    image = np.random.default_rng(seed).integers(0, 256, (*labels.shape, 3)).astype(np.uint8)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "x.pvpuset"
+        with zipfile.ZipFile(path, "w") as archive:
+            writer = PackedWriter(archive, quality=None)
+            writer.add(image, labels, "any", "one")
+            writer.finish({})
+        ((read, mask, group),) = read_packed(path)
+    assert np.array_equal(mask, labels)
+    # A single pixel may be grey by chance.
+    assert np.array_equal(read if read.ndim == 3 else read[..., None].repeat(3, 2), image)
+    assert group == "any"
