@@ -108,7 +108,7 @@ def blur(image: Tensor, sigma: Tensor | float) -> Tensor:
     axis = torch.arange(image.shape[-1], device=image.device, dtype=torch.float32)
     squares = (axis[:, None] - axis[None, :]) ** 2
     if not isinstance(sigma, Tensor):
-        sigma = torch.tensor(sigma, device=image.device)
+        sigma = torch.full((), sigma, device=image.device)
     # Far tails are cut: products of denormal numbers take a CPU ten times as long.
     band = torch.exp((squares * (-0.5 / sigma.clamp(min=0.15) ** 2)).clamp(min=-16))
     band = band / band.sum(-1, keepdim=True)

@@ -112,13 +112,13 @@ def splat(
     if warp is not None:
         moved = [w.flatten(1).gather(1, flat.flatten(1)).view(flat.shape) for w in warp.unbind(1)]
         y, x = y + moved[0], x + moved[1]
-    depth = (1 - rho(y, x)).clamp(max=1)
+    # Outside the depth is negative, and so is the key, which then loses against 0.
+    depth = (1 - rho(y, x)).clamp_(min=-0.1)
     if ids is None:
         ids = torch.arange(1, number + 1, device=device).expand(count, number)
-    fine = (depth * _DEPTH).int()
+    fine = depth.mul_(_DEPTH).floor_().int()
     name = ids.int()[..., None, None]
     key = (name << 16) | fine if over else (fine << _ID_BITS) | name
-    key = torch.where(depth > 0, key, 0)
     top = torch.zeros(count, size * size, dtype=torch.int32, device=device)
     top.scatter_reduce_(1, flat.flatten(1), key.flatten(1), "amax")
     top = top.view(count, size, size)
