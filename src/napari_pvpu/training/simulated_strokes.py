@@ -267,7 +267,7 @@ def _by_hand(
     moved = points
     if habits.thick:
         chosen = (uniform(count) < habits.thick) & (valid.sum(1) >= 5)
-        aside, there = _to_and_fro(strokes, uniform)
+        aside, there = _to_and_fro(strokes, ground, uniform)
         inside = ground.holds(aside) | (spills[:, None] & ground.shows(aside))
         # The way back is drawn over the way there where there is no room beside it.
         aside = torch.where(inside[..., None], aside, there)
@@ -285,7 +285,9 @@ def _by_hand(
     return Strokes(points, valid)
 
 
-def _to_and_fro(strokes: Strokes, uniform: Callable[..., Tensor]) -> tuple[Tensor, Tensor]:
+def _to_and_fro(
+    strokes: Strokes, ground: Ground, uniform: Callable[..., Tensor]
+) -> tuple[Tensor, Tensor]:
     """Go along the middle of strokes and back beside it; also return it without the distance."""
     points, valid = strokes
     device = points.device
@@ -300,6 +302,7 @@ def _to_and_fro(strokes: Strokes, uniform: Callable[..., Tensor]) -> tuple[Tenso
         for k in (low, torch.minimum(low + 1, last))
     )
     there = torch.lerp(before, after, (at - low)[..., None])
+    there = torch.where(ground.holds(there)[..., None], there, before)
     along = there[:, _HALF - 1] - there[:, 0]
     across = torch.stack([along[:, 1], -along[:, 0]], dim=1)
     across = across / across.norm(dim=1, keepdim=True).clamp(min=1e-3)
