@@ -270,6 +270,11 @@ def test_parts_are_measured_alone(
         "How it was measured",
     ]
     assert "--parts jitter" in sections(tmp_path)["How it was measured"]
+    # A part that is added later does not hide those that were there.
+    parts = ["failures"]
+    run_report(find_sets(two_sets)[:1], settings, tmp_path, parts=parts, markdown_only=True)
+    assert {"Clicks that miss", "The worst objects"} <= set(sections(tmp_path))
+    assert "--parts jitter,failures" in sections(tmp_path)["How it was measured"]
 
 
 def test_workers_change_no_result(

@@ -28,6 +28,11 @@ def test_what_a_job_raises_is_raised_here() -> None:
         dict(run_jobs(int, ["1", "two", "3"], workers=2))
 
 
+def test_a_process_that_dies_is_told_of() -> None:
+    with pytest.raises(PvpuError, match="one of 2 processes ended by itself"):
+        dict(run_jobs(os._exit, [1, 2], workers=2))
+
+
 @pytest.mark.parametrize("workers", [0, -1])
 def test_too_few_workers(workers: int) -> None:
     with pytest.raises(PvpuError, match=f"workers is {workers}; it must be 1 or more"):

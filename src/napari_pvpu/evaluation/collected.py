@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     Result: TypeAlias = Mapping[str, Any]
     OfSets: TypeAlias = dict[str, Result]
 
-__all__ = ["FAILURES", "RUN", "TIMINGS", "Collected", "collect", "curves_of", "paired_curves"]
+__all__ = [
+    "FAILURES",
+    "RUN",
+    "TIMINGS",
+    "Collected",
+    "collect",
+    "curves_of",
+    "paired_curves",
+    "read_run",
+]
 
 RUN = "run.json"
 TIMINGS = "timings"
@@ -111,10 +120,20 @@ def collect(folder: Path) -> Collected:
     for group in (out.kinds, out.em):
         for kind in [each for each in _ORDER if each in group]:
             group[kind] = dict(sorted(group.pop(kind).items()))  # in order, sets too
-    if (folder / RUN).is_file():
-        out.run = json.loads((folder / RUN).read_text(encoding="utf-8"))
+    out.run = read_run(folder)
     _check_one_model(out)
     return out
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """What `run.json` says: ``date``, ``parts``, ``all_parts``, ``missing_baselines``.
+
+    Empty when there is none, or a damaged one: no number depends on it.
+    """
+    try:
+        return dict(json.loads((folder / RUN).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
 
 
 def curves_of(result: Result) -> list[list[float]]:

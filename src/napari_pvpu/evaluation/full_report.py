@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_pvpu.errors import DatasetError
 from napari_pvpu.evaluation.benchmark_layouts import open_dataset
-from napari_pvpu.evaluation.collected import FAILURES, RUN, TIMINGS, collect
+from napari_pvpu.evaluation.collected import FAILURES, RUN, TIMINGS, collect, read_run
 from napari_pvpu.evaluation.curves import draw_macro_curves, draw_set_curves, require_matplotlib
 from napari_pvpu.evaluation.failures import PictureJob, draw_worst
 from napari_pvpu.evaluation.parts import PARTS, missing_baselines, variants
@@ -95,13 +95,7 @@ def run_report(
     for each in chosen:
         if each.alone:
             run_tasks(_tasks(each, sets, results / TIMINGS))
-    told: dict[str, Any] = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "parts": [part for part in PARTS if part in parts],
-        "all_parts": set(parts) == set(PARTS),
-        "missing_baselines": list(missing_baselines()),
-    }
-    write_json(results / RUN, told)
+    write_json(results / RUN, _run(results, parts))
     return build_report(results, out, pictures=pictures, markdown_only=markdown_only)
 
 
@@ -154,6 +148,18 @@ def build_report(
         title = text.partition("\n")[0].lstrip("# ")
         written[1].write_text(to_page(text, out, title), encoding="utf-8")
     return written
+
+
+def _run(results: Path, parts: Sequence[PartName]) -> dict[str, Any]:
+    """What was run, in this and earlier runs of the folder."""
+    before = read_run(results).get("parts", [])
+    there = [part for part in PARTS if part in parts or part in before]
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "parts": there,
+        "all_parts": len(there) == len(PARTS),
+        "missing_baselines": list(missing_baselines()),
+    }
 
 
 def _tasks(variant: Variant, sets: Sequence[Path], results: Path) -> list[Task]:

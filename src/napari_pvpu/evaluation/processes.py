@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, TypeVar
 
 from tqdm import tqdm
@@ -49,7 +52,7 @@ def run_jobs(
     Raises
     ------
     PvpuError
-        When `workers` is less than 1.
+        When `workers` is less than 1, or a process dies.
     Exception
         The first that a job raises; jobs that have not begun are dropped.
     """
@@ -67,6 +70,11 @@ def run_jobs(
         try:
             for done in tqdm(as_completed(started), total=len(jobs), desc=title, disable=None):
                 yield started[done], done.result()
+        except BrokenProcessPool as error:
+            raise PvpuError(
+                f"one of {count} processes ended by itself, most likely for want of memory; use "
+                "fewer workers"
+            ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -74,6 +82,10 @@ def run_jobs(
 
 def _use_one_thread() -> None:
     wait_passively()
-    import torch
+    # Read when torch (and numpy's linear algebra) is imported, which here nobody has done yet,
+    # unless the program's own module did.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    if "torch" in sys.modules:
+        import torch
 
-    torch.set_num_threads(1)
+        torch.set_num_threads(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 import shlex
@@ -31,7 +32,9 @@ def weights_of(settings: EvaluationSettings) -> dict[str, Any] | None:
     Returns
     -------
     dict or None
-        ``file`` (name without folder), ``bytes`` and ``sha256``; None for a method without.
+        ``model`` (name in its config), ``file`` (without folder), ``bytes`` and ``sha256``, and
+        ``config``, a digest of what a YAML file says of the model, None when there is no such
+        file; None for a method without weights.
 
     Raises
     ------
@@ -42,11 +45,18 @@ def weights_of(settings: EvaluationSettings) -> dict[str, Any] | None:
         return None
     from napari_pvpu.model_files import find_model
 
-    path = find_model(settings.model).weights
-    if path is None:
+    source = find_model(settings.model)
+    if source.weights is None:
         return None
-    data = path.read_bytes()
-    return {"file": path.name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    data = source.weights.read_bytes()
+    described = json.dumps(source.config.to_dict(), sort_keys=True).encode()
+    return {
+        "model": source.config.name,
+        "file": source.weights.name,
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "config": hashlib.sha256(described).hexdigest() if source.file else None,
+    }
 
 
 def machine(device: str, processes: int = 1) -> dict[str, Any]:

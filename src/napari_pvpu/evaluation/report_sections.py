@@ -23,6 +23,7 @@ from napari_pvpu.evaluation.report_tables import (
     set_table,
     timing_table,
 )
+from napari_pvpu.evaluation.settings import IOU_AT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -113,10 +114,15 @@ def _glance(found: Collected, curves: bool) -> str:
     )
     if curves:
         text += (
-            f"\n![Mean IoU after each interaction]({MACRO_CURVES})\n\n"
-            "Bands are one standard error. After ten interactions objects that have reached the "
-            "highest target are left as they are.\n"
+            f"\n![Mean IoU after each interaction]({MACRO_CURVES})\n\nBands are one standard error."
         )
+        settings = found.first["settings"]
+        if _most(found) > settings.get("iou_to", max(IOU_AT)):
+            text += (
+                f" After {settings.get('iou_to', max(IOU_AT))} interactions objects that have "
+                f"reached an IoU of {max(settings['targets']):g} are left as they are."
+            )
+        text += "\n"
     return text
 
 
@@ -305,6 +311,9 @@ def _counted(count: int, thing: str) -> str:
 
 
 def _model(result: Result) -> str:
+    weights = result.get("weights")
+    if weights:
+        return str(weights["model"])
     return method_name(
         {"settings": {**result["settings"], "prompts": "click", "em": False, "jitter": 0}}
     )
