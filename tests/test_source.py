@@ -366,3 +366,59 @@ def test_a_single_plane_is_its_own_only_plane():
     assert source.at(()) is source
     with pytest.raises(ImageError, match=r"no plane \(0,\)"):
         source.at((0,))
+
+
+RECORDED = [
+    pytest.param(
+        View(0, 0, 4, 4),
+        [
+            [0.0, 0.138578, 0.277156, 0.415734],
+            [0.074619, 0.213197, 0.351775, 0.490353],
+            [0.298476, 0.437054, 0.575632, 0.71421],
+            [0.67157, 0.810148, 0.948726, 0.053299],
+        ],
+        id="same-size",
+    ),
+    pytest.param(
+        View(-2, 3, 8, 4),
+        [
+            [np.nan] * 4,
+            [0.522332, 0.670238, 0.430391, 0.181217],
+            [0.582294, 0.471698, 0.490353, 0.628931],
+            [0.463703, 0.611609, 0.501013, 0.381089],
+        ],
+        id="halved-and-partly-outside",
+    ),
+    pytest.param(
+        View(2, 1, 6, 4),
+        [
+            [0.567341, 0.553128, 0.638406, 0.458242],
+            [0.536151, 0.445345, 0.530623, 0.682362],
+            [0.663674, 0.266496, 0.351775, 0.554575],
+            [0.75448, 0.599847, 0.200037, 0.351775],
+        ],
+        id="reduced",
+    ),
+    pytest.param(
+        View(0, 0, 3, 4),
+        [
+            [0.0, 0.086611, 0.190545, 0.294478],
+            [0.046637, 0.133248, 0.237182, 0.341115],
+            [0.158565, 0.245176, 0.34911, 0.453043],
+            [0.345112, 0.431724, 0.535657, 0.623434],
+        ],
+        id="magnified",
+    ),
+]
+
+
+@pytest.mark.parametrize(("view", "expected"), RECORDED)
+def test_views_show_what_they_always_have(view, expected):
+    """Weights and accepted results depend on every value here: recorded, not derived."""
+    rows, cols = np.mgrid[:12, :10]
+    image = ((rows * rows * 7 + cols * 13) % 97).astype(np.uint16)
+    source = ImageSource(image)
+    assert source.limits == ((0,), (pytest.approx(93.81),))
+    np.testing.assert_allclose(source.read_view(view)[0], expected, atol=1e-6)
+    stack = ImageSource(np.stack([image, image]), axes="ZYX", limits=source.limits)
+    np.testing.assert_array_equal(stack.at((1,)).read_view(view), source.read_view(view))

@@ -39,7 +39,9 @@ class Levels:
 
     def __init__(self, arrays: list[Any], layout: Layout) -> None:
         self._arrays = arrays
-        self._layout = layout
+        self._count = len(layout.axes)
+        self._rows, self._cols = layout.rows, layout.cols
+        self._channel, self._planes = layout.channel, layout.planes
         self._shapes = [_shape(array) for array in arrays]
         self._check_pyramid()
         self._factors = [self._find_factors(shape) for shape in self._shapes]
@@ -50,12 +52,12 @@ class Levels:
     @property
     def plane_shape(self) -> tuple[int, ...]:
         """Lengths of the plane axes."""
-        return tuple(self._shapes[0][place] for place in self._layout.planes)
+        return tuple(self._shapes[0][place] for place in self._planes)
 
     @property
     def channel_count(self) -> int:
         """Channels; 1 without a channel axis."""
-        place = self._layout.channel
+        place = self._channel
         return 1 if place is None else self._shapes[0][place]
 
     @property
@@ -74,7 +76,7 @@ class Levels:
     def shape(self, level: int = 0) -> tuple[int, int]:
         """Rows and columns of a level."""
         shape = self._shapes[level]
-        return (shape[self._layout.rows], shape[self._layout.cols])
+        return (shape[self._rows], shape[self._cols])
 
     def factors(self, level: int) -> tuple[float, float]:
         """Rows and columns of the first level that one of this level covers."""
@@ -88,6 +90,8 @@ class Levels:
         spacing : float
             Pixels of the first level per pixel wanted.
         """
+        if len(self._factors) == 1:
+            return 0
         fit = [level for level, factors in enumerate(self._factors) if max(factors) <= spacing]
         return max(fit, default=0)
 
@@ -116,35 +120,37 @@ class Levels:
         -------
         array, (C, h, w), of the array's dtype
         """
-        layout, array = self._layout, self._arrays[level]
-        index: list[Any] = [slice(None)] * len(layout.axes)
-        for axis, position in zip(layout.planes, plane, strict=True):
+        array, place = self._arrays[level], self._channel
+        index: list[Any] = [slice(None)] * self._count
+        for axis, position in zip(self._planes, plane, strict=True):
             # A level may have fewer planes as well: the one that covers this plane.
             ratio = self._shapes[level][axis] / self._shapes[0][axis]
             index[axis] = int((position + 0.5) * ratio)
-        index[layout.rows], index[layout.cols] = rows, cols
-        place = layout.channel
-        order = [layout.rows, layout.cols]
+        index[self._rows], index[self._cols] = rows, cols
         if place is None:
-            return np.asarray(array[tuple(index)]).transpose(_ranks(order))[None]
+            return self._arranged(array[tuple(index)])[None]
         first, count = channels[0], len(channels)
         if list(channels) == list(range(first, first + count)):
             index[place] = slice(first, first + count)
-            block = np.asarray(array[tuple(index)]).transpose(_ranks([place, *order]))
-            return np.ascontiguousarray(block)
+            return np.ascontiguousarray(self._arranged(array[tuple(index)], place))
         planes = []
         for channel in channels:
             index[place] = channel
-            planes.append(np.asarray(array[tuple(index)]).transpose(_ranks(order)))
+            planes.append(self._arranged(array[tuple(index)]))
         return np.stack(planes)
 
+    def _arranged(self, block: Any, *places: int) -> npt.NDArray[Any]:
+        """Bring what is left of the axes into the order (those at `places`, Y, X)."""
+        order = (*places, self._rows, self._cols)
+        left = sorted(order)
+        return np.asarray(block).transpose([left.index(place) for place in order])
+
     def _find_factors(self, shape: tuple[int, ...]) -> tuple[float, float]:
-        rows, cols = self._layout.rows, self._layout.cols
-        full = self._shapes[0]
-        return _factor(full[rows], shape[rows]), _factor(full[cols], shape[cols])
+        rows, cols = ((self._shapes[0][axis], shape[axis]) for axis in (self._rows, self._cols))
+        return _factor(*rows), _factor(*cols)
 
     def _check_pyramid(self) -> None:
-        full, place = self._shapes[0], self._layout.channel
+        full, place = self._shapes[0], self._channel
         finer = full
         for shape in self._shapes[1:]:
             fits = len(shape) == len(full) and all(
@@ -210,12 +216,6 @@ def _factor(full: int, reduced: int) -> float:
         if reduced in (full // whole, -(-full // whole)):
             return float(whole)
     return ratio
-
-
-def _ranks(places: list[int]) -> tuple[int, ...]:
-    """Return the order that brings what is left of these axes into the order given."""
-    left = sorted(places)
-    return tuple(left.index(place) for place in places)
 
 
 def _check_dtype(dtype: Any) -> None:

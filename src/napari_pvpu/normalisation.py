@@ -61,9 +61,9 @@ class Normalisation:
         if not 0 < gamma < float("inf"):
             raise ImageError(f"gamma has to be a positive number, not {gamma}; 1 changes nothing")
         self._gamma = float(gamma)
-        with np.errstate(over="ignore"):
-            one, two = self._low.astype(np.float32), self._high.astype(np.float32)
-        self._single = bool((one < two).all())
+        self._single = _prepared(self._low, self._high, np.float32)
+        self._double = _prepared(self._low, self._high, np.float64)
+        self._single_suffices = bool((self._single[1] > 0).all())
 
     @property
     def limits(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -78,11 +78,11 @@ class Normalisation:
     def apply(self, pixels: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Map values (C, h, w) to 0..1; NaN and -inf become 0, +inf 1."""
         # float32 would drown small steps on a large offset.
-        wide = pixels.dtype.itemsize > 2 or not self._single
-        values = pixels.astype(np.float64 if wide else np.float32)
-        low, high = (limit.astype(values.dtype)[:, None, None] for limit in (self._low, self._high))
+        wide = pixels.dtype.itemsize > 2 or not self._single_suffices
+        values: npt.NDArray[Any] = pixels.astype(np.float64 if wide else np.float32)
+        low, span = self._double if wide else self._single
         with np.errstate(over="ignore", invalid="ignore"):
-            values = (values - low) / (high - low)
+            values = (values - low) / span
         if pixels.dtype.kind == "f":
             np.nan_to_num(values, copy=False, nan=0.0, posinf=1.0, neginf=0.0)
         shares: npt.NDArray[np.float32] = np.asarray(values.clip(0, 1), np.float32)
@@ -132,6 +132,15 @@ def three_channels(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     if count == 2:
         return np.concatenate([values, values.mean(axis=0, keepdims=True)])
     return np.broadcast_to(values.mean(axis=0), (3, *values.shape[1:]))
+
+
+def _prepared(
+    low: npt.NDArray[np.float64], high: npt.NDArray[np.float64], dtype: type[np.floating[Any]]
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return low and the span to high, (C, 1, 1), to go with values (C, h, w)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        start: npt.NDArray[Any] = low.astype(dtype)[:, None, None]
+        return start, np.asarray(high.astype(dtype)[:, None, None] - start)
 
 
 def _spread(limit: float | Sequence[float], channels: int) -> npt.NDArray[np.float64]:
