@@ -460,17 +460,22 @@ def test_an_exception_leaves_everything_as_it_was(session):
     assert len(session.prompts) == 2
 
 
-def test_an_exception_during_undo_leaves_everything_as_it_was(session):
-    session.add(Click(CENTERS["grey"]))
+def test_an_exception_during_undo_leaves_everything_as_it_was():
+    session = Session(ImageSource(np.stack([IMAGE, IMAGE]), axes="ZYX"), FloodPredictor())
+    session.add(Click(CENTERS["bright"]))
     session.accept()
+    session.add(Click(CENTERS["grey"]))
+    session.plane = (1,)
     session.value_propagation = True
-    before = snapshot(session)
+    session.delete(1)
+    before = (session.plane, *snapshot(session))
     session._predictor.broken = True
     with pytest.raises(RuntimeError, match="out of memory"):
-        session.undo()
-    assert snapshot(session) == before
+        session.undo()  # goes to the first plane, whose object has to be seen with EM
+    assert (session.plane, *snapshot(session)) == before
     session._predictor.broken = False
-    assert session.undo() is not None
+    assert session.undo().plane == session.plane == (0,)
+    assert session.labels.any()
 
 
 def test_the_threshold_moves_the_mask_without_the_network(session):
@@ -500,7 +505,11 @@ def test_the_em_switch_goes_both_ways(session):
     session.value_propagation = True
     assert np.array_equal(session.mask, on)
     assert len(session._predictor.decoded) == calls, "both results are kept"
-    assert len(session._history) == 1, "the switch is no step of its own"
+    assert session.history == ("Click", "EM on", "EM off", "EM on")
+    for mask in (off, on, off):
+        session.undo()
+        assert np.array_equal(session.mask, mask)
+    assert len(session._predictor.decoded) == calls
 
 
 def test_the_em_switch_shows_what_clicking_with_it_would_have(session):
@@ -513,13 +522,16 @@ def test_the_em_switch_shows_what_clicking_with_it_would_have(session):
     assert other.last_timing.em_ms > 0
 
 
-def test_undo_with_em_on_shows_em(session):
+def test_em_from_the_beginning_is_no_step_and_stays_on(session):
+    session.value_propagation = True
     session.add(Click(CENTERS["grey"]))
     session.add(Click((10, 10), False))
-    session.value_propagation = True
     session.undo()
     assert session.value_propagation
     assert session.mask.sum() < (DISKS["grey"]).sum() * 0.98
+    session.undo()
+    assert not session.can_undo
+    assert session.value_propagation
 
 
 @pytest.mark.parametrize("em", [False, True])
@@ -593,7 +605,7 @@ def test_the_em_switch_can_ride_on_a_request(session):
     assert not session.value_propagation
     session.commit(session.compute(request))
     assert session.value_propagation
-    assert len(session._history) == 1
+    assert session.history == ("Click", "EM on")
 
 
 def test_many_threads_may_compute_at_once(session):
@@ -640,7 +652,7 @@ def test_nothing_reads_or_makes_whole_images():
     spy.pixels = 0
     session.add(Click((10_000, 10_100)))
     assert spy.pixels == 0
-    assert session._labels is None
+    assert not session._labels.allocated
 
 
 def test_tiny_images_work():

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["History", "LabelDelta", "Sized"]
+if TYPE_CHECKING:
+    from napari_pvpu.current_object import CurrentObject
+    from napari_pvpu.records import ObjectRecord, Plane
+    from napari_pvpu.session_settings import SessionSettings
 
-Labels = npt.NDArray[np.uint16]
+__all__ = ["History", "LabelDelta", "ObjectChange", "Sized", "Step"]
+
+Labels = npt.NDArray[np.unsignedinteger]
 
 
 class Sized(Protocol):
@@ -22,7 +27,7 @@ class Sized(Protocol):
         """Bytes, roughly."""
 
 
-Step = TypeVar("Step", bound=Sized)
+Made = TypeVar("Made", bound=Sized)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,10 +72,21 @@ class LabelDelta:
         return len(self.bits) + self.before.nbytes + self.after.nbytes
 
     @property
+    def box(self) -> tuple[int, int, int, int]:
+        """The box ``(row0, col0, row1, col1)``, the last two exclusive."""
+        height, width = self.shape
+        return (self.row, self.col, self.row + height, self.col + width)
+
+    @property
     def slices(self) -> tuple[slice, slice]:
         """The box in the label image."""
         height, width = self.shape
         return (slice(self.row, self.row + height), slice(self.col, self.col + width))
+
+    @property
+    def ids(self) -> set[int]:
+        """Ids of all objects that lose or gain pixels."""
+        return {*np.unique(self.before).tolist(), *np.unique(self.after).tolist()} - {0}
 
     def apply(self, labels: Labels) -> None:
         """Make the change in a label image."""
@@ -86,7 +102,56 @@ class LabelDelta:
         return bits.astype(bool).reshape(self.shape)
 
 
-class History(Generic[Step]):
+@dataclass(frozen=True, slots=True)
+class ObjectChange:
+    """What became of an accepted object's record; None before it was made or after it went."""
+
+    object_id: int
+    before: ObjectRecord | None
+    after: ObjectRecord | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """One step of a session, with all that it takes to go either way.
+
+    Attributes
+    ----------
+    title : str
+        What was done, in a few words.
+    plane : tuple of int
+        Plane of the image that it was done in.
+    before, after : CurrentObject or None
+        The object at work in that plane.
+    settings : (SessionSettings, SessionSettings) or None
+        Settings before and after, if they changed.
+    labels : tuple of (plane, LabelDelta)
+        Changes of the labels, in the order in which they are made.
+    objects : tuple of ObjectChange
+        Changes of records.
+    joins : str or None
+        Steps in a row that join each other are one, as those of a slider being dragged.
+    """
+
+    title: str
+    plane: Plane
+    before: CurrentObject | None
+    after: CurrentObject | None
+    settings: tuple[SessionSettings, SessionSettings] | None = None
+    labels: tuple[tuple[Plane, LabelDelta], ...] = ()
+    objects: tuple[ObjectChange, ...] = ()
+    joins: str | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held, roughly; what is shared with the step before counts there."""
+        deltas = sum(delta.nbytes for _, delta in self.labels)
+        own = self.after is not None and self.after is not self.before
+        held = self.after.nbytes if own and self.after is not None else 0
+        return 256 + held + deltas + 128 * len(self.objects)
+
+
+class History(Generic[Made]):
     """Steps that can be taken back and made again.
 
     Parameters
@@ -97,8 +162,8 @@ class History(Generic[Step]):
 
     def __init__(self, max_bytes: int = 64 * 2**20) -> None:
         self._max_bytes = max_bytes
-        self._done: deque[Step] = deque()
-        self._undone: list[Step] = []
+        self._done: deque[Made] = deque()
+        self._undone: list[Made] = []
         self._nbytes = 0
 
     def __len__(self) -> int:
@@ -120,7 +185,7 @@ class History(Generic[Step]):
         """Whether there is a step to make again."""
         return bool(self._undone)
 
-    def push(self, step: Step) -> None:
+    def push(self, step: Made) -> None:
         """Remember a step that was just made; what had been undone cannot be redone any more."""
         self._nbytes -= sum(undone.nbytes for undone in self._undone)
         self._undone.clear()
@@ -129,24 +194,34 @@ class History(Generic[Step]):
         while self._nbytes > self._max_bytes and len(self._done) > 1:
             self._nbytes -= self._done.popleft().nbytes
 
+    def replace_last(self, step: Made) -> None:
+        """Put a step in the place of the one made last; what had been undone is forgotten."""
+        self._nbytes -= self._done.pop().nbytes
+        self.push(step)
+
     @property
-    def last_done(self) -> Step | None:
+    def steps(self) -> tuple[Made, ...]:
+        """All steps, those that were undone included, in the order in which they were made."""
+        return (*self._done, *reversed(self._undone))
+
+    @property
+    def last_done(self) -> Made | None:
         """The step that `undo` would return."""
         return self._done[-1] if self._done else None
 
     @property
-    def last_undone(self) -> Step | None:
+    def last_undone(self) -> Made | None:
         """The step that `redo` would return."""
         return self._undone[-1] if self._undone else None
 
-    def undo(self) -> Step | None:
+    def undo(self) -> Made | None:
         """Return the step to take back, or None if there is none."""
         if not self._done:
             return None
         self._undone.append(self._done.pop())
         return self._undone[-1]
 
-    def redo(self) -> Step | None:
+    def redo(self) -> Made | None:
         """Return the step to make again, or None if there is none."""
         if not self._undone:
             return None

@@ -18,6 +18,7 @@ from napari_pvpu.corrections import confine, hold, known_before
 from napari_pvpu.masks import (
     agreement,
     carry_probability,
+    carry_raster,
     draw,
     logit,
     outline,
@@ -31,6 +32,7 @@ from napari_pvpu.views import extent_for, first_views, next_view, view_around
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
+    from napari_pvpu.current_object import Paint
     from napari_pvpu.masks import Drawing, MaskRules
     from napari_pvpu.prompts import Bounds, Prompt
     from napari_pvpu.propagation import PropagationSettings
@@ -341,7 +343,10 @@ class Interaction:
         """Join what was seen before with the prior masks, at the precision that is kept."""
         prior = prior_probability(self._priors, view)
         known = [each for each in (carried, prior) if each is not None]
-        return np.maximum.reduce(known).astype(np.float16) if known else None
+        fed = np.maximum.reduce(known) if known else None
+        if self._request.paint is not None:
+            fed = _painted(fed, self._request.paint, view)
+        return None if fed is None else fed.astype(np.float16)
 
     def _known(self, look: _Look) -> Bounds | None:
         """Return the box of the mask found and of all positive prompts."""
@@ -361,11 +366,20 @@ def draw_state(
     value_propagation: bool,
     threshold: float,
     rules: MaskRules,
+    smoothing: float = 0.0,
 ) -> Drawing | None:
     """Draw the object of a state into an image of this shape; None if it has no pixel."""
     logits = state.shown(value_propagation)
     settled = settle(logits, state.view, state.prompts, shape, threshold, rules)
-    return draw(settled, state.view, state.prompts, shape, threshold)
+    return draw(settled, state.view, state.prompts, shape, threshold, smoothing)
+
+
+def _painted(fed: Floats | None, paint: Paint, view: View) -> Floats:
+    """Put what the user painted and erased over what is fed to the network."""
+    origin = (paint.row, paint.col)
+    added, erased = (carry_raster(paint.values == sign, origin, view) for sign in (1, -1))
+    known = np.zeros_like(added) if fed is None else fed
+    return np.asarray(np.maximum(known * (1 - erased), added), np.float32)
 
 
 def _clip_box(prompt: Prompt, shape: tuple[int, int]) -> Prompt:

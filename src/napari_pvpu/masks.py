@@ -29,6 +29,7 @@ __all__ = [
     "agreement",
     "carry",
     "carry_probability",
+    "carry_raster",
     "dense_path",
     "draw",
     "logit",
@@ -37,6 +38,7 @@ __all__ = [
     "prior_probability",
     "settle",
     "sigmoid",
+    "smoothed",
 ]
 
 Floats = npt.NDArray[np.float32]
@@ -190,6 +192,7 @@ def draw(
     prompts: Sequence[Prompt],
     shape: tuple[int, int],
     threshold: float,
+    smoothing: float = 0.0,
 ) -> Drawing | None:
     """Draw an object into the image.
 
@@ -199,6 +202,8 @@ def draw(
         From `settle`.
     view, prompts, shape, threshold
         As for `settle`.
+    smoothing : float
+        Standard deviation, in data pixels, of a Gaussian over the probability.
 
     Returns
     -------
@@ -209,7 +214,7 @@ def draw(
     marked = [
         (marked_pixels(p, shape), p.positive) for p in prompts if not isinstance(p, PriorMask)
     ]
-    box = _drawn_box(settled, view, shape, threshold)
+    box = _drawn_box(settled, view, shape, threshold, math.ceil(3 * smoothing))
     box = _with_pixels(box, [pixels for pixels, positive in marked if positive])
     if box is None:
         return None
@@ -220,7 +225,7 @@ def draw(
     )
     targets = (float(row0), 1.0, row1 - row0), (float(col0), 1.0, col1 - col0)
     seen = resample(settled[rows, cols], (row_axis, targets[0]), (col_axis, targets[1]))
-    probability = sigmoid(seen)
+    probability = smoothed(sigmoid(seen), smoothing)
     for pixels, positive in marked:
         here = pixels - (row0, col0)
         here = here[((here >= 0) & (here < probability.shape)).all(axis=1)]
@@ -254,6 +259,11 @@ def carry(values: npt.NDArray[np.generic], old: View, new: View) -> Floats:
 def carry_probability(logits: npt.NDArray[np.floating], old: View, new: View) -> Floats:
     """Show logits of one view as probabilities in another, (S, S), 0 where nothing is known."""
     return carry(sigmoid(logits), old, new)
+
+
+def carry_raster(values: npt.NDArray[np.generic], origin: tuple[int, int], view: View) -> Floats:
+    """Show data pixels, the first of them at `origin`, in a view, (S, S), 0 elsewhere."""
+    return _show(values, origin, 1.0, view)
 
 
 def agreement(one: Floats, one_view: View, two: Floats, two_view: View, cut: float) -> float:
@@ -375,15 +385,19 @@ def _inside(view: View, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
 
 
 def _drawn_box(
-    settled: Floats, view: View, shape: tuple[int, int], threshold: float
+    settled: Floats, view: View, shape: tuple[int, int], threshold: float, margin: int
 ) -> PixelBox | None:
-    """Data pixels that the mask may reach: its box and a model pixel around, in the image."""
+    """Data pixels that the mask may reach: its box and a model pixel around, in the image.
+
+    With `margin` more data pixels around that.
+    """
     mask = settled > logit(threshold)
     rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if len(rows) == 0:
         return None
     low = np.floor(view.to_data((rows[0] - 1, cols[0] - 1))).astype(int)
     high = np.ceil(view.to_data((rows[-1] + 1, cols[-1] + 1))).astype(int) + 1
+    low, high = low - margin, high + margin
     low = np.maximum(low, (max(view.row, 0), max(view.col, 0)))
     high = np.minimum(high, np.minimum(shape, view.box[2:]))
     return (int(low[0]), int(low[1]), int(high[0]), int(high[1])) if (low < high).all() else None
@@ -409,6 +423,13 @@ def _window(view: View, origin: int, span: tuple[int, int]) -> tuple[slice, Axis
     low = min(max(int((span[0] - reach - first) / spacing) - 1, 0), view.size - 1)
     high = max(min(int((span[1] + reach - first) / spacing) + 2, view.size), low + 1)
     return slice(low, high), (first + low * spacing, spacing, high - low)
+
+
+def smoothed(probability: Floats, sigma: float) -> Floats:
+    """Return a probability map under a Gaussian of `sigma` pixels; the map itself for 0."""
+    if sigma == 0:
+        return probability
+    return np.asarray(ndimage.gaussian_filter(probability, sigma, mode="nearest"), np.float32)
 
 
 def logit(probability: float) -> float:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_pvpu.prompts import PriorMask
+from napari_pvpu.session_settings import SessionSettings
 
 if TYPE_CHECKING:
+    from napari_pvpu.current_object import Origin, Paint
     from napari_pvpu.masks import Drawing
     from napari_pvpu.prompts import Prompt
     from napari_pvpu.views import View
@@ -19,6 +21,7 @@ __all__ = [
     "ChangedRegion",
     "ObjectRecord",
     "ObjectState",
+    "Plane",
     "Prediction",
     "RawPrediction",
     "Request",
@@ -27,6 +30,9 @@ __all__ = [
 
 Floats = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]
+PixelBox: TypeAlias = tuple[int, int, int, int]
+Plane: TypeAlias = tuple[int, ...]
+"""Index over the axes before rows and columns; ``()`` in an image of one plane."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +137,14 @@ class Request:
         Hints for the first view, see `first_views`.
     view : View or None
         Look through this view and no other.
+    plane : tuple of int
+        Of the image.
+    smoothing, min_size : float, int
+        See `SessionSettings`.
+    paint : Paint or None
+        What the user has painted of the object.
+    origin : Origin or None
+        The mask that the object was opened from.
     """
 
     generation: int
@@ -141,6 +155,18 @@ class Request:
     object_length: float | None = None
     canvas_extent: float | None = None
     view: View | None = None
+    plane: Plane = ()
+    smoothing: float = 0.0
+    min_size: int = 0
+    paint: Paint | None = None
+    origin: Origin | None = None
+
+    @property
+    def settings(self) -> SessionSettings:
+        """The settings by which the answer is drawn."""
+        return SessionSettings(
+            self.value_propagation, self.threshold, self.smoothing, self.min_size
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,19 +203,28 @@ class ChangedRegion:
         The current object.
     probability : array, (h, w), float32
         Of the current object, 0 to 1.
-    labels : array, (h, w), uint16, or None
+    labels : array, (h, w), or None
         Accepted objects, if those changed.
+    plane : tuple of int
+        The plane of the image that this is a part of.
+    notice : str or None
+        A sentence for the user, if a prompt seems to have made the mask worse.
+    more : tuple of ChangedRegion
+        What changed in other planes.
     """
 
     row: int
     col: int
     mask: npt.NDArray[np.bool_]
     probability: npt.NDArray[np.float32]
-    labels: npt.NDArray[np.uint16] | None = None
+    labels: npt.NDArray[np.unsignedinteger] | None = None
+    plane: Plane = ()
+    notice: str | None = None
+    more: tuple[ChangedRegion, ...] = ()
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        """Where the region lies in the image."""
+        """Where the region lies in its plane."""
         height, width = self.mask.shape
         return (slice(self.row, self.row + height), slice(self.col, self.col + width))
 
@@ -201,13 +236,42 @@ class ObjectRecord:
     Attributes
     ----------
     prompts : tuple of Prompt
-        What made it.
-    score : float
-        Intersection over union that the network expected.
+        What made it, in the plane `plane`.
+    score : float or None
+        Intersection over union that the network expected; None if it did not make the object.
     box : (row0, col0, row1, col1)
-        Its data pixels, the last two exclusive.
+        Its data pixels in that plane, the last two exclusive.
+    plane : tuple of int
+        The plane it was made in.
+    parts : tuple of (plane, box)
+        Its boxes in further planes.
+    paint : Paint or None
+        What the user painted of it.
     """
 
     prompts: tuple[Prompt, ...]
-    score: float
-    box: tuple[int, int, int, int]
+    score: float | None
+    box: PixelBox
+    plane: Plane = ()
+    parts: tuple[tuple[Plane, PixelBox], ...] = ()
+    paint: Paint | None = None
+
+    @property
+    def boxes(self) -> dict[Plane, PixelBox]:
+        """Its box in each plane that it has pixels in."""
+        return {self.plane: self.box, **dict(self.parts)}
+
+    def with_box(self, plane: Plane, box: PixelBox | None) -> ObjectRecord | None:
+        """Return the record with another box in a plane; None if it has no pixel left.
+
+        Without its box in the plane that it was made in, its prompts mean nothing any more.
+        """
+        boxes = {**self.boxes, plane: box}
+        left = {each: known for each, known in boxes.items() if known is not None}
+        if not left:
+            return None
+        home, prompts, paint = self.plane, self.prompts, self.paint
+        if home not in left:
+            home, prompts, paint = min(left), (), None
+        rest = tuple(sorted((each, known) for each, known in left.items() if each != home))
+        return replace(self, prompts=prompts, box=left[home], plane=home, parts=rest, paint=paint)

@@ -88,6 +88,7 @@ class Segmenter:
         projection: str = "mean",
         limits: Limits | None = None,
         gamma: float = 1.0,
+        labels: Any = None,
     ) -> Session:
         """Open a session on an image.
 
@@ -98,11 +99,16 @@ class Segmenter:
             It is read window by window and never changed. A source brings its settings along.
         axes, channels, channel_axis, rgb, projection, limits, gamma
             See `ImageSource`.
+        labels : array of int, optional
+            Objects to begin with, one plane after the other as in `Session.labels`; they keep
+            their ids.
 
         Raises
         ------
         ImageError
             If the image cannot be used.
+        SessionError
+            If the labels do not fit it.
         """
         if not isinstance(image, ImageSource):
             image = ImageSource(
@@ -121,12 +127,20 @@ class Segmenter:
             raise ImageError(
                 "an ImageSource brings its settings along; give them to it, or to its adjusted()"
             )
-        return Session(image, self)
+        session = Session(image, self)
+        if labels is not None:
+            session.adopt(labels)
+        return session
 
     @property
     def model_name(self) -> str:
         """Name of the model."""
         return self._encoder.model_name
+
+    @property
+    def weights_id(self) -> str:
+        """A checksum of the weights in use, by which two of them can be told apart."""
+        return self._encoder.weights_id
 
     @property
     def device(self) -> str:

@@ -209,6 +209,11 @@ class ImageSource:
         return self._normalisation.limits
 
     @property
+    def projection(self) -> str:
+        """What becomes of more than three channels."""
+        return self._projection
+
+    @property
     def gamma(self) -> float:
         """Exponent applied to what is between 0 and 1."""
         return self._normalisation.gamma

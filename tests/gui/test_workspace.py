@@ -251,8 +251,14 @@ def test_em_switch_and_undo_at_the_same_time(ready, engine) -> None:
     engine.may_answer.set()
     ready.undo()
     ready.settled()
+    assert ready.session.prompts == ready.prompts.read() == (ONE,)
+    assert not ready.session.value_propagation, "the switch is the step that is taken back"
+    assert not ready.value_propagation
+    ready.redo()
+    assert ready.value_propagation
+    ready.undo()
+    ready.undo()
     assert ready.session.prompts == ready.prompts.read() == ()
-    assert ready.session.value_propagation
 
 
 def test_threshold_moves_the_mask_without_the_network(ready, engine) -> None:

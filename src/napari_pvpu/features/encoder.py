@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections import OrderedDict
 from contextlib import nullcontext
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -75,6 +77,16 @@ class ViewEncoder:
     def device(self) -> str:
         """Device in use."""
         return str(self._device)
+
+    @cached_property
+    def weights_id(self) -> str:
+        """Checksum of the network's numbers and their names, 32 hexadecimal digits."""
+        digest = hashlib.blake2b(digest_size=16)
+        with self._lock:
+            for name, values in sorted(self._network.state_dict().items()):
+                digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+                digest.update(values.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
 
     @property
     def view_size(self) -> int:

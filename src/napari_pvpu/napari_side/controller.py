@@ -183,14 +183,16 @@ class Controller(Stage):
         return workspace.accept()
 
     def undo(self) -> None:
-        """Take back the last prompt, acceptance or reset."""
+        """Take back the last step: a prompt, an acceptance, a setting, a reset."""
         if self._workspace is not None:
             self._workspace.undo()
+            self._take_settings(self._workspace)
 
     def redo(self) -> None:
         """Make the step last undone again."""
         if self._workspace is not None:
             self._workspace.redo()
+            self._take_settings(self._workspace)
 
     def reset(self) -> None:
         """Drop the current object with all its prompts; can be undone."""
@@ -270,5 +272,11 @@ class Controller(Stage):
     def _follow_console(self) -> None:
         if self._workspace is not None and not self.busy:
             self._workspace.follow()
-            self._value_propagation = self._workspace.value_propagation
-            self._threshold = self._workspace.threshold
+            self._take_settings(self._workspace)
+
+    def _take_settings(self, workspace: Workspace) -> None:
+        """Show settings as steps of the session, or the console, have left them."""
+        known = (self._value_propagation, self._threshold)
+        self._value_propagation, self._threshold = workspace.value_propagation, workspace.threshold
+        if known != (self._value_propagation, self._threshold):
+            self.changed.emit()

@@ -286,8 +286,11 @@ class Workspace(QObject):
         elif self.session is not None:
             self._drop_asked()
             self.session.value_propagation = self.value_propagation  # may be on its way
-            skipped = self._skipped.pop(self.session.prompts, [])
+            known = self.session.prompts
             self.session.undo()
+            self._take_settings()
+            changed = self.session.prompts != known
+            skipped = self._skipped.pop(known, []) if changed else []
             if skipped:
                 # One answer served several quick edits: only the last of them is taken back.
                 self._asked = skipped[:-1]
@@ -300,6 +303,7 @@ class Workspace(QObject):
         """Make the step last undone again."""
         if self.can_redo and self.session is not None:
             self.session.redo()
+            self._take_settings()
             self.refresh()
 
     def reset(self) -> None:
@@ -345,10 +349,15 @@ class Workspace(QObject):
     def follow(self) -> None:
         """Show what has been done to the session behind our back, from the console."""
         if self.session is not None and self.session.last_change is not self._known_change:
-            self.value_propagation = self.session.value_propagation
-            self.threshold = self.session.threshold
+            self._take_settings()
             self._drop_asked()
             self.refresh()
+
+    def _take_settings(self) -> None:
+        """Take the settings from the session, whose steps they may have been."""
+        assert self.session is not None
+        self.value_propagation = self.session.value_propagation
+        self.threshold = self.session.threshold
 
     def refresh(self) -> None:
         """Bring all layers to the session's state."""

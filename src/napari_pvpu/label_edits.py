@@ -1,0 +1,199 @@
+"""How a session changes its labels: every change with its records, as one step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_pvpu.edits import place
+from napari_pvpu.errors import OverlapError, SessionError
+from napari_pvpu.history import LabelDelta, ObjectChange, Step
+from napari_pvpu.rendering import joint_box
+from napari_pvpu.session_settings import check_overlap
+from napari_pvpu.session_steps import SessionSteps
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from napari_pvpu.current_object import CurrentObject
+    from napari_pvpu.edits import Bits
+    from napari_pvpu.label_store import Labels
+    from napari_pvpu.masks import Drawing
+    from napari_pvpu.records import ChangedRegion, ObjectRecord, PixelBox, Plane
+    from napari_pvpu.session_settings import OverlapRule
+
+__all__ = ["LabelEdits"]
+
+
+class LabelEdits(SessionSteps):
+    """A session that changes its labels."""
+
+    def _change_labels(
+        self,
+        title: str,
+        windows: Sequence[tuple[Plane, PixelBox, Labels]],
+        records: Mapping[int, ObjectRecord] | None = None,
+        current: tuple[CurrentObject | None, Drawing | None] | None = None,
+    ) -> ChangedRegion:
+        """Write windows into the labels, as one step.
+
+        Parameters
+        ----------
+        title : str
+            Of the step.
+        windows : sequence of (plane, box, labels)
+            What the labels become; at most one of each plane.
+        records : dict of int to ObjectRecord, optional
+            Records of objects that are new or changed; their boxes are found here.
+        current : (CurrentObject or None, Drawing or None), optional
+            What becomes of the object at work in this plane; by default nothing.
+        """
+        deltas = tuple(
+            (plane, LabelDelta.between(box[0], box[1], self._labels.window(plane, box), after))
+            for plane, box, after in windows
+        )
+        changes = self._record_changes(deltas, records or {})
+        if current is None and not changes and not any(delta.ids for _, delta in deltas):
+            self._change = self._region_of(self._plane, self._drawing, None)
+            return self._change
+        # A step belongs to the plane at work, unless nothing of it happens there.
+        planes = [plane for plane, _ in deltas]
+        home = self._plane
+        if current is None and planes and home not in planes:
+            home = planes[0]
+        before = self._currents.get(home)
+        after, drawing = current or (before, self._drawing if home == self._plane else None)
+        if current is None and home != self._plane:
+            drawing = self._rendered(home)
+        step = Step(title, home, before, after, None, deltas, changes)
+        return self._perform(step, drawing)
+
+    def _record_changes(
+        self,
+        deltas: Sequence[tuple[Plane, LabelDelta]],
+        records: Mapping[int, ObjectRecord],
+    ) -> tuple[ObjectChange, ...]:
+        """Return how records change with the labels."""
+        becoming = {object_id: self._objects.get(object_id) for object_id in records} | {
+            object_id: self._objects.get(object_id)
+            for _, delta in deltas
+            for object_id in delta.ids
+        }
+        after: dict[int, ObjectRecord | None] = {**becoming, **records}
+        for plane, delta in deltas:
+            delta.apply(self._labels.plane(plane))
+        try:
+            for plane, delta in deltas:
+                for object_id in after:
+                    after[object_id] = self._boxed(after[object_id], object_id, plane, delta)
+        finally:
+            for plane, delta in reversed(deltas):
+                delta.revert(self._labels.plane(plane))
+        return tuple(
+            ObjectChange(object_id, becoming[object_id], after[object_id])
+            for object_id in after
+            if becoming[object_id] != after[object_id]
+        )
+
+    def _boxed(
+        self, record: ObjectRecord | None, object_id: int, plane: Plane, delta: LabelDelta
+    ) -> ObjectRecord | None:
+        """Return a record with the object's box in a plane as the labels now are."""
+        if record is None:
+            return None
+        known = record.boxes.get(plane)
+        area = joint_box([delta.box] if known is None else [known, delta.box])
+        assert area is not None  # there is a box in any case
+        return record.with_box(plane, self._labels.box_of(object_id, plane, area))
+
+    def _claim(
+        self, object_id: int, window: PixelBox, mask: Bits, overlap: OverlapRule | None
+    ) -> Labels:
+        """Return labels of this plane with the pixels of a mask given to an object.
+
+        Raises
+        ------
+        OverlapError
+            If others have some of them and the rule says to ask.
+        """
+        rule = self._rule(overlap)
+        after, contested = place(self._labels.window(self._plane, window), mask, object_id, rule)
+        if contested and rule == "ask":
+            raise OverlapError(object_id, contested)
+        return after
+
+    def _rule(self, overlap: OverlapRule | None) -> OverlapRule:
+        return self._overlap if overlap is None else check_overlap(overlap)
+
+    def _record(self, object_id: int) -> ObjectRecord:
+        """Return an accepted object's record, or raise."""
+        if object_id in self._open_ids():
+            raise SessionError(
+                f"object {object_id} is open for correction; accept it or cancel first"
+            )
+        record = self._objects.get(object_id)
+        if record is not None:
+            return record
+        known = ", ".join(map(str, sorted(self._objects)[:10])) or "none yet"
+        more = f" and {len(self._objects) - 10} more" if len(self._objects) > 10 else ""
+        raise SessionError(f"there is no object {object_id!r}; objects are: {known}{more}")
+
+    def _box_here(self, object_id: int) -> PixelBox:
+        """Return an object's box in the plane at work, or raise."""
+        boxes = self._record(object_id).boxes
+        if self._plane not in boxes:
+            raise SessionError(
+                f"object {object_id} has no pixel in plane {self._plane}; go to "
+                f"{' or '.join(map(str, sorted(boxes)[:3]))} first"
+            )
+        return boxes[self._plane]
+
+    def _grown(self, box: PixelBox, margin: int) -> PixelBox:
+        """Return a box with more pixels on each side, as far as there are any."""
+        rows, cols = self.shape
+        return (
+            max(box[0] - margin, 0),
+            max(box[1] - margin, 0),
+            min(box[2] + margin, rows),
+            min(box[3] + margin, cols),
+        )
+
+    def _with_other_parts(self, record: ObjectRecord, object_id: int) -> ObjectRecord:
+        """Return a record with the boxes that its object has in other planes now."""
+        known = self._objects.get(object_id)
+        boxes = {} if known is None else known.boxes
+        rest = tuple(sorted((p, box) for p, box in boxes.items() if p != record.plane))
+        return replace(record, parts=rest)
+
+    def _open_ids(self) -> set[int]:
+        """Return the ids of accepted objects that are open for correction."""
+        origins = [current.origin for current in self._currents.values() if current.origin]
+        return {each.object_id for each in origins if each.object_id is not None}
+
+    def _free_ids(self, count: int = 1) -> list[int]:
+        """Return ids for new objects, or raise if there are not so many left."""
+        taken = {*self._objects, *self._open_ids()}
+        first, largest = max(taken, default=0) + 1, self._labels.largest_id
+        if first + count - 1 <= largest:
+            return list(range(first, first + count))
+        gaps = np.setdiff1d(np.arange(1, largest + 1), np.fromiter(taken, np.int64))[:count]
+        if len(gaps) < count:
+            raise SessionError(
+                f"a session holds {largest} objects at most; save the labels and open another"
+            )
+        return [int(each) for each in gaps]
+
+    def _check_free(self, object_id: int) -> int:
+        """Return an id that a new object may have, or raise."""
+        largest = self._labels.largest_id
+        if isinstance(object_id, bool) or not isinstance(object_id, int | np.integer):
+            raise SessionError(f"an object's id is a whole number, not {object_id!r}")
+        if not 1 <= object_id <= largest:
+            raise SessionError(f"ids run from 1 to {largest} here; {object_id} is none of them")
+        if object_id in self._objects or object_id in self._open_ids():
+            raise SessionError(
+                f"there is an object {object_id} already; merge the two, or choose another id"
+            )
+        return int(object_id)

@@ -1,0 +1,276 @@
+"""What a session knows: the image, the objects at work, the accepted ones; and their pictures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_pvpu.current_object import CurrentObject
+from napari_pvpu.errors import SessionError
+from napari_pvpu.history import History, Step
+from napari_pvpu.interaction import Interaction
+from napari_pvpu.label_store import LabelStore
+from napari_pvpu.masks import MaskRules
+from napari_pvpu.operations import Operation, OperationLog
+from napari_pvpu.records import ChangedRegion, ObjectRecord, Request, Timing
+from napari_pvpu.rendering import joint_box, paste, render
+from napari_pvpu.session_settings import OverlapRule, SessionSettings
+from napari_pvpu.views import ViewPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from napari_pvpu.interaction import Predictor
+    from napari_pvpu.journal import Journal
+    from napari_pvpu.label_store import Labels
+    from napari_pvpu.masks import Drawing
+    from napari_pvpu.prompts import Prompt
+    from napari_pvpu.records import PixelBox, Plane, Prediction
+    from napari_pvpu.source import ImageSource
+
+__all__ = ["SessionState"]
+
+
+class SessionState:
+    """State of a session; `SessionSteps` and then `Session` add what can be done.
+
+    Parameters
+    ----------
+    source : ImageSource
+        The image.
+    predictor : Predictor
+        The network behind its numpy interface.
+    policy : ViewPolicy, optional
+        Numbers that decide on views.
+    rules : MaskRules, optional
+        Numbers that shape masks.
+    """
+
+    def __init__(
+        self,
+        source: ImageSource,
+        predictor: Predictor,
+        *,
+        policy: ViewPolicy | None = None,
+        rules: MaskRules | None = None,
+    ) -> None:
+        self._source = source
+        self._predictor = predictor
+        self._policy = policy or ViewPolicy()
+        self._rules = rules or MaskRules()
+        self._plane_shape = source.plane_shape
+        self._plane: Plane = (0,) * len(self._plane_shape)
+        self._currents: dict[Plane, CurrentObject] = {}
+        self._drawing: Drawing | None = None  # of the current object in this plane
+        self._labels = LabelStore(self._plane_shape, source.shape)
+        self._objects: dict[int, ObjectRecord] = {}
+        self._settings = SessionSettings()
+        self._overlap: OverlapRule = "keep"
+        self._canvas_extent: float | None = None
+        self._history: History[Step] = History()
+        self._log = OperationLog()
+        self.journal: Journal | None = None
+        """The file that everything done goes into, if there is one."""
+        self._generation = 0
+        self._newest: dict[Plane, int] = {}
+        self._timing = Timing()
+        self._change: ChangedRegion | None = None
+
+    @property
+    def source(self) -> ImageSource:
+        """The image."""
+        return self._source
+
+    @property
+    def predictor(self) -> Predictor:
+        """The network behind its numpy interface, as a rule a `Segmenter`."""
+        return self._predictor
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the image."""
+        return self._source.shape
+
+    @property
+    def plane_shape(self) -> tuple[int, ...]:
+        """Lengths of the image's axes before rows and columns."""
+        return self._plane_shape
+
+    @property
+    def plane(self) -> Plane:
+        """Index of the plane at work; setting it goes to another.
+
+        The current object stays with its plane, and is there again when one returns.
+
+        Raises
+        ------
+        SessionError
+            On setting it to what is no plane of the image.
+        """
+        return self._plane
+
+    @plane.setter
+    def plane(self, plane: Sequence[int] | int) -> None:
+        wanted = self._check_plane(plane)
+        if wanted == self._plane:
+            return
+        self._enter(wanted)
+        self._change = self._region_of(self._plane, self._drawing, self._current_box)
+        self._note("set", name="plane", value=list(wanted))
+
+    @property
+    def objects(self) -> Mapping[int, ObjectRecord]:
+        """Accepted objects of all planes by id, read-only."""
+        return MappingProxyType(self._objects)
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """All that was done so far, as plain data."""
+        return self._log.operations
+
+    def watch(self, listener: Callable[[Operation], None] | None) -> None:
+        """Have a function called with every operation from now on; None for no function."""
+        self._log.listen(listener)
+
+    @property
+    def last_change(self) -> ChangedRegion | None:
+        """What the last call that changed something changed; None at first."""
+        return self._change
+
+    @property
+    def prompts(self) -> tuple[Prompt, ...]:
+        """Prompts of the current object."""
+        return self._current.prompts if self._current else ()
+
+    def prompts_in(self, plane: Plane) -> tuple[Prompt, ...]:
+        """Return the prompts of the object at work in a plane."""
+        current = self._currents.get(tuple(plane))
+        return current.prompts if current else ()
+
+    @property
+    def region(self) -> ChangedRegion:
+        """The current object over its box, which is of no size if there is no object."""
+        return self._region_of(self._plane, self._drawing, self._current_box)
+
+    # Inside: the object at work
+
+    @property
+    def _current(self) -> CurrentObject | None:
+        return self._currents.get(self._plane)
+
+    @property
+    def _current_box(self) -> PixelBox | None:
+        return self._drawing.box if self._drawing else None
+
+    def _enter(self, plane: Plane) -> None:
+        """Go to another plane, with whatever object is at work there."""
+        current, drawing = self._drawn(self._currents.get(plane), plane, self._settings)
+        if current is not None:
+            self._currents[plane] = current
+        self._plane, self._drawing = plane, drawing
+
+    def _touch(self, plane: Plane) -> int:
+        """Make answers to older requests about a plane stale."""
+        self._generation += 1
+        self._newest[plane] = self._generation
+        return self._generation
+
+    def _note(self, operation: str, result: Any = None, /, **values: Any) -> None:
+        self._log.add(Operation(operation, values, result))
+
+    # Inside: pictures
+
+    def compute(self, request: Request) -> Prediction:
+        """Second of three steps: run the network. Changes nothing, may run in any thread."""
+        source = self._source.at(request.plane)
+        work = Interaction(source, self._predictor, request, self._policy, self._rules)
+        prediction = work.run()
+        settings = request.settings
+        plain = request.origin is None and request.paint is None
+        if plain and not settings.smoothing and settings.min_size <= 1:
+            return prediction
+        current = CurrentObject.of(prediction.state, request.paint, request.origin)
+        return replace(prediction, drawing=render(current, settings, self.shape, self._rules))
+
+    def _drawn(
+        self, current: CurrentObject | None, plane: Plane, settings: SessionSettings
+    ) -> tuple[CurrentObject | None, Drawing | None]:
+        """Return an object and its drawing, with EM if that is on and was not computed yet."""
+        state = current.state if current else None
+        if current is None or state is None or not settings.value_propagation:
+            return current, render(current, settings, self.shape, self._rules)
+        if state.propagated is not None:
+            return current, render(current, settings, self.shape, self._rules)
+        prediction = self.compute(
+            Request(
+                generation=self._generation,
+                prompts=state.prompts,
+                base=state,
+                value_propagation=True,
+                threshold=settings.threshold,
+                plane=plane,
+                smoothing=settings.smoothing,
+                min_size=settings.min_size,
+                paint=current.paint,
+                origin=current.origin,
+            )
+        )
+        return replace(current, state=prediction.state), prediction.drawing
+
+    def _regions(
+        self,
+        plane: Plane,
+        drawing: Drawing | None,
+        boxes: Mapping[Plane, list[PixelBox]],
+        with_labels: bool,
+    ) -> ChangedRegion:
+        """Return what is there now in boxes of several planes, `plane` foremost."""
+        more = tuple(
+            self._region_of(each, self._rendered(each), joint_box(found), with_labels)
+            for each, found in boxes.items()
+            if each != plane
+        )
+        region = self._region_of(plane, drawing, joint_box(boxes[plane]), with_labels)
+        return replace(region, more=more) if more else region
+
+    def _rendered(self, plane: Plane) -> Drawing | None:
+        """Draw the object at work in a plane as far as that goes without the network."""
+        return render(self._currents.get(plane), self._settings, self.shape, self._rules)
+
+    def _region_of(
+        self,
+        plane: Plane,
+        drawing: Drawing | None,
+        box: PixelBox | None,
+        with_labels: bool = False,
+    ) -> ChangedRegion:
+        """Return what is there now in a part of a plane."""
+        row0, col0, row1, col1 = box or (0, 0, 0, 0)
+        mask = np.zeros((row1 - row0, col1 - col0), bool)
+        probability = np.zeros(mask.shape, np.float32)
+        if drawing is not None:
+            paste(drawing.mask, (drawing.row, drawing.col), mask, (row0, col0))
+            paste(drawing.probability, (drawing.row, drawing.col), probability, (row0, col0))
+        labels: Labels | None = None
+        if with_labels:
+            labels = self._labels.window(plane, (row0, col0, row1, col1)).copy()
+        return ChangedRegion(row0, col0, mask, probability, labels, plane)
+
+    def _check_plane(self, plane: Any) -> Plane:
+        """Return a plane index as a tuple of ints, or raise."""
+        given = (plane,) if isinstance(plane, int | np.integer) else plane
+        try:
+            index = tuple(int(each) for each in given)
+        except (TypeError, ValueError) as error:
+            raise SessionError(f"a plane is given by whole numbers, not {plane!r}") from error
+        pairs = zip(index, self._plane_shape, strict=False)
+        if len(index) != len(self._plane_shape) or not all(0 <= i < n for i, n in pairs):
+            raise SessionError(
+                f"there is no plane {index} in an image whose planes are {self._plane_shape}: "
+                f"give {len(self._plane_shape)} whole numbers, each from 0 and below its axis' "
+                "length"
+            )
+        return index
