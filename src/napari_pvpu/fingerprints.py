@@ -1,0 +1,61 @@
+"""How to tell images apart without reading all of them."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+
+from napari_pvpu.levels import as_levels
+
+__all__ = ["fingerprint"]
+
+WHOLE = 1_000_000
+"""Values up to which all of an image is looked at."""
+
+WINDOWS = 16
+"""Places that are looked at in larger ones, spread over all axes."""
+
+SIDE = 32
+"""Length of those along each of the last three axes."""
+
+
+def fingerprint(image: Any) -> dict[str, Any]:
+    """Return what tells an image apart from others, as values that `json.dumps` takes.
+
+    Parameters
+    ----------
+    image : array-like, or sequence of array-like
+        As for `ImageSource`; of a pyramid the first level is looked at.
+
+    Returns
+    -------
+    dict
+        ``shape``, ``dtype`` and ``hash``, a checksum of the values, or of 16 windows of images of
+        more than a million values.
+    """
+    array = as_levels(image)[0]
+    shape = tuple(int(length) for length in array.shape)
+    dtype = np.dtype(array.dtype)
+    digest = hashlib.blake2b(digest_size=16)
+    for window in _windows(shape):
+        values = np.ascontiguousarray(np.asarray(array[window]), dtype.newbyteorder("<"))
+        digest.update(values.tobytes())
+    return {"shape": list(shape), "dtype": dtype.name, "hash": digest.hexdigest()}
+
+
+def _windows(shape: tuple[int, ...]) -> list[tuple[slice, ...]]:
+    if int(np.prod(shape, dtype=np.int64)) <= WHOLE:
+        return [(slice(None),) * len(shape)]
+    windows = []
+    for number in range(WINDOWS):
+        window = []
+        for axis, length in enumerate(shape):
+            side = min(length, SIDE) if axis >= len(shape) - 3 else 1
+            # Multiples of irrational numbers spread evenly, and differently along each axis.
+            share = (0.5 + number * (np.sqrt(5) - 1) / 2 * (axis + 1)) % 1
+            start = int(share * (length - side + 1))
+            window.append(slice(start, start + side))
+        windows.append(tuple(window))
+    return windows

@@ -1,0 +1,170 @@
+"""Do again what a session file tells, without a screen, and come to the same labels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from napari_pvpu.current_object import Paint
+from napari_pvpu.errors import DatasetError, ExportError, JournalError, PvpuError
+from napari_pvpu.fingerprints import fingerprint
+from napari_pvpu.operations import METHODS
+from napari_pvpu.session import Session
+from napari_pvpu.source import ImageSource
+from napari_pvpu.views import View
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_pvpu.interaction import Predictor
+    from napari_pvpu.journal import Recorded
+    from napari_pvpu.operations import Operation
+
+__all__ = ["apply", "read_recorded_image", "replay"]
+
+
+def replay(
+    recorded: Recorded,
+    image: Any,
+    segmenter: Predictor | None = None,
+    *,
+    exact: bool = True,
+) -> Session:
+    """Return a session in which everything recorded has been done.
+
+    Parameters
+    ----------
+    recorded : Recorded
+        From `read_journal`.
+    image : array-like
+        The image that it was made on.
+    segmenter : Segmenter, optional
+        With the model that it was made with; by default that is loaded.
+    exact : bool
+        Raise if an object comes out otherwise than it was accepted.
+
+    Raises
+    ------
+    JournalError
+        If image, model or weights are others than recorded, or something comes out otherwise.
+    """
+    _check_image(recorded.header["image"], fingerprint(image))
+    if segmenter is None:
+        from napari_pvpu.segmenter import Segmenter
+
+        segmenter = Segmenter(str(recorded.header["model"]["name"]))
+    _check_model(recorded.header["model"], segmenter)
+    session = Session(ImageSource(image, **recorded.header["open"]), segmenter)
+    for number, operation in enumerate(recorded.operations, start=1):
+        try:
+            apply(session, operation)
+        except PvpuError as error:
+            raise JournalError(
+                f"step {number} of {len(recorded.operations)} ({operation.name}) cannot be done "
+                f"again: {error}"
+            ) from error
+        if exact and operation.result != session.operations[-1].result:
+            raise JournalError(_divergence(number, operation, session.operations[-1]))
+    return session
+
+
+def apply(session: Session, operation: Operation) -> None:
+    """Do one operation.
+
+    Raises
+    ------
+    PvpuError
+        Whatever the session has to say about it.
+    """
+    values = dict(operation.values)
+    if operation.name == "set":
+        value = values["value"]
+        setattr(session, values["name"], tuple(value) if isinstance(value, list) else value)
+    elif operation.name == "prompts":
+        _answer(session, values)
+    elif operation.name in METHODS:
+        getattr(session, operation.name)(**values)
+    else:
+        raise JournalError(f"unknown operation {operation.name!r}")
+
+
+def read_recorded_image(path: Path, wanted: dict[str, Any]) -> Any:
+    """Read an image file as it was when a session was made on it.
+
+    Colours of pictures are read in more than one way; the one whose fingerprint is `wanted` is
+    taken.
+
+    Raises
+    ------
+    JournalError
+        If the file holds another image.
+    ExportError
+        If it cannot be read at all.
+    """
+    from napari_pvpu.evaluation import dataset
+    from napari_pvpu.export import reading
+
+    image = reading.read_image(path)
+    if fingerprint(image) == wanted:
+        return image
+    try:
+        other = dataset.read_image(path) if path.is_file() else image
+    except (DatasetError, ExportError):
+        other = image
+    if fingerprint(other) != wanted:
+        _check_image(wanted, fingerprint(image))
+    return other
+
+
+def _answer(session: Session, values: dict[str, Any]) -> None:
+    """Repeat an interaction with all that it depended on."""
+    plane = tuple(values["plane"])
+    known = session.prompts_in(plane)
+    view = None if values["view"] is None else View(*values["view"])
+    request = session.request(
+        [*known[: values["keep"]], *values["prompts"]],
+        view,
+        value_propagation=values["value_propagation"],
+        plane=plane,
+    )
+    request = replace(
+        request,
+        threshold=values["threshold"],
+        object_length=values["object_length"],
+        canvas_extent=values["canvas_extent"],
+    )
+    if "paint" in values:
+        offset = values["paint_offset"]
+        paint = None if offset is None else Paint(offset[0], offset[1], values["paint"])
+        request = replace(request, paint=paint)
+    session.commit(session.compute(request))
+
+
+def _check_image(wanted: dict[str, Any], found: dict[str, Any]) -> None:
+    for key, what in (("shape", "shape"), ("dtype", "dtype"), ("hash", "checksum")):
+        if wanted[key] != found[key]:
+            raise JournalError(
+                f"the session was made on another image: one of {what} {wanted[key]}, and this "
+                f"one has {found[key]}"
+            )
+
+
+def _check_model(wanted: dict[str, Any], segmenter: Predictor) -> None:
+    for key, attribute, what in (
+        ("name", "model_name", "model"),
+        ("weights", "weights_id", "weights"),
+    ):
+        found = getattr(segmenter, attribute, None)
+        if wanted[key] != found:
+            raise JournalError(
+                f"the session was made with other {what} ({wanted[key]}) than these ({found}); "
+                "open it with those"
+            )
+
+
+def _divergence(number: int, wanted: Operation, found: Operation) -> str:
+    return (
+        f"step {number} ({wanted.name}) came out as {found.result} and not as {wanted.result}: "
+        "another device or version of torch computes a little otherwise; pass exact=False "
+        "(--any) to take what comes"
+    )
