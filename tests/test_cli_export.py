@@ -153,6 +153,7 @@ def test_intensities(name: str, labels: Path, tmp_path: Path) -> None:
         (["missing.tif", "--out", "a.json"], "missing.tif cannot be read"),
         (["missing.npy", "--out", "a.json"], "missing.npy cannot be read"),
         (["missing.png", "--out", "a.json"], "missing.png cannot be read"),
+        (["colour.png", "--out", "a.json"], "colour.png cannot be read: it has colours"),
         (["labels.tif", "--out", "a.json", "--scale", "-1"], "not made of positive numbers"),
         (["labels.tif", "--out", "labels.tif/a.json"], "cannot be written"),
     ],
@@ -162,5 +163,6 @@ def test_mistakes_are_told_in_one_line(
     words, message: str, labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (3, 3)).save("colour.png")
     assert message in one_line(run(*words, code=2))
-    assert [path.name for path in tmp_path.iterdir()] == [labels.name]
+    assert {path.name for path in tmp_path.iterdir()} == {labels.name, "colour.png"}

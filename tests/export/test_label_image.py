@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import dask.array
 import numpy as np
 import pytest
 
 from napari_pvpu.errors import ExportError
-from napari_pvpu.export import FORMATS, as_label_image, export_labels, format_of
+from napari_pvpu.export import FORMATS, ObjectDetails, as_label_image, export_labels, format_of
 from napari_pvpu.export.label_image import objects_in_plane
 from napari_pvpu.export.units import is_unit, unit_name
 
@@ -67,6 +69,12 @@ def test_what_is_given_goes_before_what_was_known() -> None:
     assert as_label_image(known, axes="TYX").scale == (3, 2, 2)
 
 
+def test_details_are_plain_numbers() -> None:
+    details = ObjectDetails(np.float32(0.5), np.int64(3), colour=np.array([1, 2, 3]))
+    assert json.dumps([details.score, details.prompts, details.colour]) == "[0.5, 3, [1, 2, 3]]"
+    assert ObjectDetails(float("nan")) == ObjectDetails()
+
+
 def test_lists_will_do() -> None:
     assert as_label_image([[1, 2]]).compact().tolist() == [[1, 2]]
 
@@ -120,7 +128,8 @@ def test_words_that_are_units() -> None:
 @pytest.mark.parametrize(
     ("path", "name"),
     [("a.tif", "tiff"), ("A.OME.TIFF", "tiff"), ("b/a.ome.zarr", "ome-zarr"),
-     ("a.zarr", "ome-zarr"), ("a.zip", "imagej"), ("a.json", "coco"), ("a.geojson", "geojson"), ("a.b.csv", "csv")],
+     ("a.zarr", "ome-zarr"), ("a.zip", "imagej"), ("a.json", "coco"),
+     ("a.geojson", "geojson"), ("a.b.csv", "csv")],
 )  # fmt: skip
 def test_format_by_name(path: str, name: str) -> None:
     assert format_of(path) == name

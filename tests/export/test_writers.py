@@ -115,11 +115,20 @@ def test_what_a_layer_tells() -> None:
 
 def test_colours_are_those_of_the_screen() -> None:
     shown = Labels(LABELS)
-    image = from_layer(*shown.as_layer_data_tuple()[:2])
+    image = from_layer(*shown.as_layer_data_tuple()[:2], colours=True)
     for label in (1, 2, 9):
         expected = tuple(round(255 * float(part)) for part in shown.get_color(label)[:3])
         assert image.details(label).colour == expected
     assert image.details(5) == ObjectDetails()
+
+
+def test_colours_are_written_where_the_format_keeps_them(
+    viewer: ViewerModel, tmp_path: Path
+) -> None:
+    viewer.layers.save(str(tmp_path / "a.geojson"))
+    found = read_geojson(tmp_path / "a.geojson", LABELS.shape)
+    shown = viewer.layers[0].get_color(2)
+    assert found.objects[2].colour == tuple(round(255 * float(part)) for part in shown[:3])
 
 
 @pytest.mark.parametrize(

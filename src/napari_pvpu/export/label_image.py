@@ -57,6 +57,18 @@ class ObjectDetails:
     category: str | None = None
     colour: tuple[int, int, int] | None = None
 
+    def __post_init__(self) -> None:
+        """Turn numbers of numpy, which no JSON takes, into Python's, and NaN into None."""
+        plain: dict[str, Any] = {
+            "score": None if self.score is None else float(self.score),
+            "prompts": None if self.prompts is None else int(self.prompts),
+            "colour": None if self.colour is None else tuple(int(part) for part in self.colour),
+        }
+        if plain["score"] is not None and math.isnan(plain["score"]):
+            plain["score"] = None
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
+
 
 class About(TypedDict, total=False):
     """Keywords that describe an array of labels to every writer, see `LabelImage`."""

@@ -82,8 +82,8 @@ def outlines(mask: npt.NDArray[np.bool_], origin: tuple[int, int] = (0, 0)) -> l
 def without_holes(mask: npt.NDArray[np.bool_], origin: tuple[int, int] = (0, 0)) -> list[Outline]:
     """Trace a mask as outlines without holes, for formats that know none.
 
-    A part with a hole is cut along the pixel edges of a column through the hole, so that the
-    pieces lie side by side and cover the part's pixels once.
+    Where there is a hole the mask is cut along the pixel edges of a column through the hole, so
+    that the pieces lie side by side and cover its pixels once.
 
     Parameters
     ----------
@@ -96,11 +96,12 @@ def without_holes(mask: npt.NDArray[np.bool_], origin: tuple[int, int] = (0, 0))
         Each with a shell only.
     """
     found = outlines(mask)
-    pierced = next((outline for outline in found if outline.holes), None)
-    if pierced is None:
+    holes = [hole[:, 1] for outline in found for hole in outline.holes]
+    if not holes:
         return [Outline(outline.shell + np.array(origin)) for outline in found]
-    columns = pierced.holes[0][:, 1]
-    cut = int(columns.min() + columns.max() + 1) // 2
+    # The hole in the middle, so that halves have half of the holes.
+    cuts = sorted(int(columns.min() + columns.max() + 1) // 2 for columns in holes)
+    cut = cuts[len(cuts) // 2]
     row, col = origin
     left, right = mask[:, :cut], mask[:, cut:]
     return [*without_holes(left, origin), *without_holes(right, (row, col + cut))]

@@ -43,8 +43,12 @@ def read_label_image(path: str | os.PathLike[str]) -> LabelImage:
         return read_ome_zarr(path)
     if path.suffix.lower() in _TIFF:
         return read_tiff(path)
-    return as_label_image(_npy(path) if path.suffix.lower() == ".npy" else _picture(path),
-                          name=path.name)  # fmt: skip
+    if path.suffix.lower() == ".npy":
+        return as_label_image(_npy(path), name=path.name)
+    labels = _picture(path)
+    if labels.ndim != 2:
+        raise read_error(path, f"it has colours (shape {labels.shape}), not labels")
+    return as_label_image(labels, name=path.name)
 
 
 def read_image(path: str | os.PathLike[str]) -> Any:

@@ -30,6 +30,8 @@ __all__ = [
 # Columns of a layer's features that go with the objects, as they are called by us and others.
 _CATEGORIES = ("category", "class", "label_name")
 _MANY_COLOURS = 10_000
+# Formats that keep colours.
+_COLOURED = ("ome-zarr", "geojson")
 
 
 def save_tiff(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
@@ -99,11 +101,11 @@ def save_table(path: str, layers: list[Layer]) -> list[str]:
 
 
 def _save(name: str, path: str, data: Any, meta: dict[str, Any]) -> list[str]:
-    FORMATS[name].write(path, from_layer(data, meta))
+    FORMATS[name].write(path, from_layer(data, meta, colours=name in _COLOURED))
     return [path]
 
 
-def from_layer(data: Any, meta: Mapping[str, Any]) -> LabelImage:
+def from_layer(data: Any, meta: Mapping[str, Any], *, colours: bool = False) -> LabelImage:
     """Take labels and their description from a layer of napari.
 
     Parameters
@@ -114,6 +116,8 @@ def from_layer(data: Any, meta: Mapping[str, Any]) -> LabelImage:
         The layer's attributes, as ``layer.as_layer_data_tuple()`` gives them. Axes are those of
         ``axis_labels`` if these are letters such as t, z, y, x; scores, numbers of prompts and
         classes are read from ``features`` with a column ``index``.
+    colours : bool
+        Whether to ask for the colour that each label is shown in, which takes a look at all pixels.
 
     Returns
     -------
@@ -136,10 +140,10 @@ def from_layer(data: Any, meta: Mapping[str, Any]) -> LabelImage:
         name=str(meta.get("name", "")),
     )
     objects = _from_features(meta.get("features"))
-    colours = _colours(image, meta.get("colormap"))
+    shown = _colours(image, meta.get("colormap")) if colours else {}
     details = {
-        label: ObjectDetails(*objects.get(label, (None, None, None)), colours.get(label))
-        for label in sorted(colours.keys() | objects.keys())
+        label: ObjectDetails(*objects.get(label, (None, None, None)), shown.get(label))
+        for label in sorted(shown.keys() | objects.keys())
     }
     return as_label_image(image, objects=details)
 
