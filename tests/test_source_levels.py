@@ -5,6 +5,7 @@ from __future__ import annotations
 import dask.array
 import numpy as np
 import pytest
+import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
@@ -172,6 +173,21 @@ def test_dask_pyramids_compute_the_chunks_of_one_level():
     source = ImageSource([level(n) for n in range(4)], limits=(0, 2))
     source.read_view(View(100, 1300, 512))
     assert computed == [2]
+
+
+def test_zarr_pyramids(tmp_path):
+    arrays = []
+    for n, image in enumerate(pyramid(texture((2, 300, 260)), 3)):
+        array = zarr.create_array(
+            tmp_path / f"{n}.zarr", shape=image.shape, chunks=(1, 64, 64), dtype="float32"
+        )
+        array[:] = image
+        arrays.append(array)
+    source = ImageSource(arrays, axes="TYX", limits=LIMITS)
+    wanted = ImageSource([array[:] for array in arrays], axes="TYX", limits=LIMITS)
+    for view in (View(-9, 30, 128), View(0, 0, 300, 64)):
+        seen = source.at((1,)).read_view(view)
+        assert np.array_equal(seen, wanted.at((1,)).read_view(view), equal_nan=True)
 
 
 def test_contrast_that_the_sample_missed_is_first_looked_for_in_the_coarsest_level():

@@ -209,6 +209,17 @@ def test_sampled_planes_are_spread_over_every_axis(most, shape):
                 assert set((positions * 4 // length).tolist()) == {0, 1, 2, 3}
 
 
+@pytest.mark.parametrize("value", [0, -3, 1e300], ids=str)
+def test_a_constant_channel_is_dark_beside_another(value):
+    image = np.full((2, 20, 20), float(value))
+    image[1] = np.arange(20)
+    source = ImageSource(image, axes="CYX")
+    seen = source.read_view(View(0, 0, 20, 20))
+    assert source.limits[0][0] == value
+    assert seen[0].tolist() == np.zeros((20, 20)).tolist()
+    assert seen[1].max() == 1
+
+
 def test_rare_values_are_looked_for_in_all_planes():
     stack = np.zeros((100, 400, 300), np.uint8)
     stack[61, 333, 111] = 9

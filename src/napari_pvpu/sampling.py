@@ -68,8 +68,10 @@ def find_limits(
     if all(low == high for low, high in known):
         limits = _search_contrast(levels, channels)
     pairs = [pair or (0.0, 1.0) for pair in limits]
-    low = [pair[0] for pair in pairs]
-    return low, [high if high > low else low + 1 for low, high in pairs]
+    lows = [low for low, _ in pairs]
+    # Of a constant channel; to a huge value adding one makes no difference.
+    above = [max(low + 1, float(np.nextafter(low, np.inf))) for low in lows]
+    return lows, [high if high > low else up for (low, high), up in zip(pairs, above, strict=True)]
 
 
 def _sample(levels: Levels, channels: Sequence[int]) -> npt.NDArray[Any]:
