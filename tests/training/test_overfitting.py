@@ -74,7 +74,7 @@ def trainer_of(name: str, atlas: Atlas, folder: Path) -> Trainer:
 
 def same_step(trainer: Trainer) -> None:
     """Take a step on the views, objects and clicks of all steps before."""
-    for generator in trainer.generators:
+    for generator in (*trainer.generators, *trainer.hosts):
         generator.manual_seed(0)
     trainer.train_step()
 
@@ -84,7 +84,7 @@ def judged(trainer: Trainer) -> float:
     trainer.net.eval()
     with torch.no_grad():
         # The trainer's own draw: any other would give other clicks.
-        iou = float(trainer._play(torch.Generator().manual_seed(0)).iou)
+        iou = float(trainer._play(*(torch.Generator().manual_seed(0) for _ in range(2))).iou)
     trainer.net.train()
     return iou
 

@@ -71,3 +71,11 @@ def test_changes_reach_nested_settings_and_leave_the_rest() -> None:
     assert config.curriculum == RECIPES["probabilistic"].curriculum
     with pytest.raises(ValueError, match=r"no setting 'optimizer.speed'; allowed here are kind"):
         changed(config, {"optimizer": {"speed": 3}})
+
+
+def test_a_gpu_gets_more_views_of_the_same_kind() -> None:
+    small, large = RECIPES["pvpu"], RECIPES["pvpu-gpu"]
+    assert large.views * large.objects > 8 * small.views * small.objects
+    assert small.optimizer.rate < large.optimizer.rate < small.optimizer.rate * 8**0.5
+    for same in ("losses", "play", "sampling", "habits", "rounds"):
+        assert getattr(large, same) == getattr(small, same)

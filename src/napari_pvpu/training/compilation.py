@@ -28,6 +28,7 @@ def compile_network(
     view: Tensor,
     objects: int,
     autocast: AbstractContextManager[None],
+    backend: str = "inductor",
 ) -> None:
     """Have parts of a network compiled, and try whether they work.
 
@@ -47,16 +48,18 @@ def compile_network(
         Objects of each view.
     autocast : context manager
         The precision that is trained with.
+    backend : str
+        Of ``torch.compile``.
     """
     if what == "none":
         return
     parts = list(_parts(network, what))
     buffers = [b.clone() for b in network.buffers()]
     devices = [view.device] if view.device.type == "cuda" else []
-    for part in parts:
-        # Prompts come one by one: their number varies, the shapes of views do not.
-        part.compile(dynamic=None if what == "all" else False)
     try:
+        for part in parts:
+            # Prompts come one by one: their number varies, the shapes of views do not.
+            part.compile(dynamic=None if what == "all" else False, backend=backend)
         with torch.random.fork_rng(devices), autocast:
             _try(network, view, objects)
     # Whatever a compiler trips over, training goes on without it.

@@ -193,7 +193,7 @@ def read_trace(events: Iterable[dict[str, Any]]) -> Timeline:
     for mark in marks:
         parts[mark["name"]] += mark["dur"] / 1e6
     if "rounds" in parts:
-        parts["rounds"] -= sum(parts[name] for name in _INSIDE_ROUNDS)
+        parts["rounds"] -= sum(parts.get(name, 0.0) for name in _INSIDE_ROUNDS)
     kernels = by_kind["kernel"]
     intervals = _merged([(e["ts"], e["ts"] + e["dur"]) for e in kernels])
     return Timeline(
@@ -274,8 +274,7 @@ def _gaps(
 ) -> tuple[tuple[float, str], ...]:
     """Return the five longest times between intervals, and where the host was meanwhile."""
     between = [
-        (later[0] - sooner[1], (later[0] + sooner[1]) / 2)
-        for sooner, later in pairwise(intervals)
+        (later[0] - sooner[1], (later[0] + sooner[1]) / 2) for sooner, later in pairwise(intervals)
     ]
     found = []
     for length, middle in sorted(between, reverse=True)[:5]:

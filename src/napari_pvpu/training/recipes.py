@@ -117,6 +117,15 @@ RECIPES: dict[str, TrainingConfig] = {
     "simpleclick": replace(PVPUFORMER, losses=replace(PVPUFORMER.losses, p2c=0.0, score=0.0)),
     "interformer": INTERFORMER,
     "probabilistic": PROBABILISTIC,
+    # As pvpu, on a GPU, which a few dozen views leave idle: as many views as keep it busy, and a
+    # rate that grows with less than the root of their number, which is what large ones stand.
+    "pvpu-gpu": TrainingConfig(
+        views=256,
+        objects=3,
+        average=0.999,
+        save_every=1000,
+        optimizer=OptimizerConfig(rate=2.5e-3, warmup=1000),
+    ),
 }
 """By name; see papers' sections on training for their numbers."""
 
