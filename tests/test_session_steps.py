@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -9,7 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from napari_pvpu.errors import SessionError
+from napari_pvpu.operations import Operation
 from napari_pvpu.prompts import Click, Scribble
+from napari_pvpu.replay import apply
 from pictures import CENTERS, DISKS, SHAPE, VOLUME, new_session, seen, volume_session
 
 
@@ -241,7 +245,7 @@ def test_labels_of_a_volume_are_made_when_needed():
 
 
 class AnySession(RuleBasedStateMachine):
-    """Whatever is done: undone it leads back to the start, redone to the end."""
+    """Whatever is done: undone it leads to the start, redone to the end, and replayed too."""
 
     def __init__(self):
         super().__init__()
@@ -344,6 +348,11 @@ class AnySession(RuleBasedStateMachine):
 
     def teardown(self):
         session = self.session
+        again = volume_session()
+        for operation in session.operations:
+            apply(again, Operation.from_json(json.loads(json.dumps(operation.to_json()))))
+        assert seen(again) == seen(session)
+        assert again.history == session.history
         end = session.history_position
         session.go_to(0)
         assert not session.labels.any()

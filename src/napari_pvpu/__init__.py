@@ -22,12 +22,15 @@ if TYPE_CHECKING:
         DeviceError,
         ExportError,
         ImageError,
+        JournalError,
         ModelNotFoundError,
+        OverlapError,
         PromptError,
         PvpuError,
         SessionError,
         WeightsError,
     )
+    from napari_pvpu.journal import Journal
     from napari_pvpu.napari_side import attach
     from napari_pvpu.prompts import Box, Click, PriorMask, Scribble
     from napari_pvpu.segmenter import Segmenter
@@ -43,7 +46,10 @@ __all__ = [
     "DeviceError",
     "ExportError",
     "ImageError",
+    "Journal",
+    "JournalError",
     "ModelNotFoundError",
+    "OverlapError",
     "PriorMask",
     "PromptError",
     "PvpuError",
@@ -64,7 +70,9 @@ _HOME = {
             "DeviceError",
             "ExportError",
             "ImageError",
+            "JournalError",
             "ModelNotFoundError",
+            "OverlapError",
             "PromptError",
             "PvpuError",
             "SessionError",
@@ -73,6 +81,7 @@ _HOME = {
         "napari_pvpu.errors",
     ),
     **dict.fromkeys(["Box", "Click", "PriorMask", "Scribble"], "napari_pvpu.prompts"),
+    "Journal": "napari_pvpu.journal",
     "Segmenter": "napari_pvpu.segmenter",
     "Session": "napari_pvpu.session",
     "attach": "napari_pvpu.napari_side",

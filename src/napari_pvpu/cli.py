@@ -25,6 +25,7 @@ from napari_pvpu.cli_parsing import (
     point,
     with_polarity,
 )
+from napari_pvpu.cli_replay import replay
 from napari_pvpu.errors import PromptError, PvpuError
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ app.command()(check_data)
 app.command()(contact_sheet)
 app.command()(convert)
 app.command(cls=ManyScales)(export)
+app.command()(replay)
 app.add_typer(models)
 
 if __name__ == "__main__":

@@ -52,7 +52,8 @@ def replay(
     if segmenter is None:
         from napari_pvpu.segmenter import Segmenter
 
-        segmenter = Segmenter(str(recorded.header["model"]["name"]))
+        model = recorded.header["model"]
+        segmenter = Segmenter(str(model["name"]), device=model["device"] or "auto")
     _check_model(recorded.header["model"], segmenter)
     session = Session(ImageSource(image, **recorded.header["open"]), segmenter)
     for number, operation in enumerate(recorded.operations, start=1):
