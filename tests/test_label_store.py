@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_pvpu import label_store
 from napari_pvpu.errors import SessionError
 from napari_pvpu.label_store import LabelStore, tight_box
 
@@ -57,6 +58,19 @@ def test_other_labels_are_refused(labels, message):
     with pytest.raises(SessionError, match=message):
         store.adopt(labels)
     assert not store.allocated
+
+
+def test_boxes_do_not_depend_on_the_bands_that_are_looked_at(monkeypatch):
+    labels = np.zeros((40, 30), np.int64)
+    labels[3:31, 4:9], labels[10:12, 20:25], labels[39, 29] = 5, 70_000, 2
+    whole = LabelStore((), labels.shape).adopt(labels)
+    monkeypatch.setattr(label_store, "BAND", 70)
+    assert LabelStore((), labels.shape).adopt(labels) == whole
+    assert [record.box for record in whole.values()] == [
+        (39, 29, 40, 30),
+        (3, 4, 31, 9),
+        (10, 20, 12, 25),
+    ]
 
 
 def test_boxes_are_tight():

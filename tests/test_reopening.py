@@ -270,6 +270,17 @@ def test_the_network_is_told_what_was_painted():
     assert fed[0][tuple(np.rint(session.view.to_view((36, 41))).astype(int))] == 0
 
 
+def test_only_what_the_brush_touched_is_kept():
+    session = new_session()
+    session.add(Click(CENTERS["bright"]))
+    whole = session.mask
+    whole[60:62, 60:70] = True
+    session.paint(whole)
+    assert session.operations[-1].values["mask"].shape == (2, 10)
+    assert session._current.paint.box == (60, 60, 62, 70)
+    assert np.array_equal(session.mask, whole)
+
+
 def test_painting_begins_an_object():
     session = new_session()
     session.paint(np.ones((5, 5), bool), offset=(80, 90))

@@ -12,13 +12,18 @@ from napari_pvpu.errors import SessionError
 from napari_pvpu.records import ObjectRecord
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from napari_pvpu.records import PixelBox, Plane
 
 __all__ = ["LabelStore", "Labels", "tight_box"]
 
 Labels = npt.NDArray[np.unsignedinteger]
 
-MOST_LISTED = 2**22
+BAND = 2**22
+"""Pixels that are looked at in one go."""
+
+MOST_LISTED = 2**16
 """Up to this id boxes are found by a list of all ids, beyond it by those that there are."""
 
 
@@ -130,6 +135,23 @@ def tight_box(mask: npt.NDArray[np.bool_], row: int, col: int) -> PixelBox | Non
 
 def _boxes(labels: Labels) -> dict[int, PixelBox]:
     """Return the box of each object in one plane."""
+    boxes: dict[int, PixelBox] = {}
+    # Band by band, so that no second array of the plane's size is needed.
+    rows = max(BAND // max(labels.shape[1], 1), 1)
+    for first in range(0, labels.shape[0], rows):
+        for object_id, box in _boxes_in_band(labels[first : first + rows], first):
+            known = boxes.get(object_id, box)
+            boxes[object_id] = (
+                min(known[0], box[0]),
+                min(known[1], box[1]),
+                max(known[2], box[2]),
+                max(known[3], box[3]),
+            )
+    return boxes
+
+
+def _boxes_in_band(labels: Labels, row: int) -> Iterator[tuple[int, PixelBox]]:
+    """Yield id and box of each object in rows from `row` on."""
     largest = int(labels.max())
     ids: npt.NDArray[Any] = np.arange(1, min(largest, MOST_LISTED) + 1)
     numbered: npt.NDArray[Any] = labels
@@ -138,9 +160,7 @@ def _boxes(labels: Labels) -> dict[int, PixelBox]:
         start = int(found[0] == 0)  # number 0 has to stay the background
         ids, numbered = found[start:], inverse.reshape(labels.shape) + 1 - start
     places = ndimage.find_objects(numbered.astype(np.int32))
-    return {
-        int(object_id): (rows.start, cols.start, rows.stop, cols.stop)
-        for object_id, found_at in zip(ids, places, strict=True)
-        if found_at is not None
-        for rows, cols in [found_at]
-    }
+    for object_id, place in zip(ids, places, strict=True):
+        if place is not None:
+            rows, cols = place
+            yield int(object_id), (row + rows.start, cols.start, row + rows.stop, cols.stop)

@@ -42,7 +42,8 @@ class Operation:
     name : str
         One of `METHODS`, ``"prompts"`` or ``"set"``.
     values : dict
-        Its arguments: prompts, arrays, numbers, words, None, and lists of these.
+        Its arguments: prompts, arrays (as they are or packed), numbers, words, None, and lists of
+        these.
     result : object
         What the method returned, if a replay has to come to the same.
     """

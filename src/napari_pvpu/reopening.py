@@ -12,6 +12,8 @@ from napari_pvpu.current_object import CurrentObject, Origin, Paint, state_of_ma
 from napari_pvpu.errors import PromptError, SessionError
 from napari_pvpu.history import Step
 from napari_pvpu.label_edits import LabelEdits
+from napari_pvpu.label_store import tight_box
+from napari_pvpu.operations import pack_array
 from napari_pvpu.prompts import PriorMask
 from napari_pvpu.rendering import paste, render
 
@@ -48,7 +50,7 @@ class Reopening(LabelEdits):
         self._objects.update(self._labels.adopt(labels))
         everywhere: PixelBox = (0, 0, *self.shape)
         self._change = self._region_of(self._plane, None, everywhere, with_labels=True)
-        self._note("adopt", labels=self._labels.array.copy())
+        self._note("adopt", labels=pack_array(self._labels.array))  # small: kept for good
 
     def open_object(self, object_id: int) -> ChangedRegion:
         """Take an accepted object up again, to correct it.
@@ -152,6 +154,12 @@ class Reopening(LabelEdits):
         values[wanted & ~shown], values[shown & ~wanted] = 1, -1
         if not values.any():
             return self._region_of(self._plane, self._drawing, None)
+        # A brush may hand in far more than it has touched.
+        tight = tight_box(values != 0, 0, 0)
+        assert tight is not None  # something is painted
+        window = (slice(tight[0], tight[2]), slice(tight[1], tight[3]))
+        values, wanted = values[window].copy(), wanted[window].copy()
+        row, col = row + tight[0], col + tight[1]
         paint = Paint(row, col, values)
         if current is None:
             origin = self._origin(PriorMask(wanted, (row, col)), (), None, None)

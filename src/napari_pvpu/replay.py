@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from napari_pvpu.current_object import Paint
 from napari_pvpu.errors import DatasetError, ExportError, JournalError, PvpuError
 from napari_pvpu.fingerprints import fingerprint
-from napari_pvpu.operations import METHODS
+from napari_pvpu.operations import METHODS, unpack_array
 from napari_pvpu.session import Session
 from napari_pvpu.source import ImageSource
 from napari_pvpu.views import View
@@ -77,7 +77,10 @@ def apply(session: Session, operation: Operation) -> None:
     PvpuError
         Whatever the session has to say about it.
     """
-    values = dict(operation.values)
+    values: dict[str, Any] = {
+        key: unpack_array(value) if isinstance(value, dict) else value
+        for key, value in operation.values.items()
+    }
     if operation.name == "set":
         value = values["value"]
         setattr(session, values["name"], tuple(value) if isinstance(value, list) else value)

@@ -110,6 +110,8 @@ def _literal(value: Any) -> str:
     """Write a value down as Python."""
     if isinstance(value, np.ndarray):
         return f"unpack_array({pack_array(value)!r})"
+    if isinstance(value, dict):  # an array that is packed already
+        return f"unpack_array({value!r})"
     if isinstance(value, list | tuple):
         return f"[{', '.join(_literal(each) for each in value)}]"
     if isinstance(value, PriorMask | Click | Scribble | Box):
