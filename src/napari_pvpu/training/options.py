@@ -133,8 +133,8 @@ TRAIN = Command(
         Option(
             "recipe",
             str,
-            "pvpu, pvpuformer, simpleclick, interformer, probabilistic, or a YAML file; the "
-            "model's own by default.",
+            "pvpu, pvpu-gpu, pvpuformer, simpleclick, interformer, probabilistic, or a YAML file; "
+            "the model's own by default.",
         ),
         Option(
             "setting",
