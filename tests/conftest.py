@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +10,9 @@ from hypothesis import settings
 
 if TYPE_CHECKING:
     from napari_pvpu.networks.config import ModelConfig
+
+# Tests read and write no features of the person who runs them; those of the store name their own.
+os.environ["NAPARI_PVPU_CACHE"] = "off"
 
 # A loaded machine is not a failed property: no deadline per example.
 settings.register_profile("project", deadline=None)

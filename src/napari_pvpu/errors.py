@@ -16,6 +16,7 @@ __all__ = [
     "ConfigError",
     "DatasetError",
     "DeviceError",
+    "DeviceWarning",
     "ExportError",
     "ImageError",
     "JournalError",
@@ -24,6 +25,7 @@ __all__ = [
     "PromptError",
     "PvpuError",
     "SessionError",
+    "StoreError",
     "WeightsError",
 ]
 
@@ -58,6 +60,10 @@ class DeviceError(PvpuError):
     """A compute device that does not exist here or cannot be used."""
 
 
+class DeviceWarning(UserWarning):
+    """A compute device that is left for the CPU, because it fails or gives wrong numbers."""
+
+
 class SessionError(PvpuError, RuntimeError):
     """A request that the session cannot serve in its present state."""
 
@@ -84,6 +90,10 @@ class OverlapError(SessionError):
 
 class JournalError(PvpuError):
     """A session file that is damaged, of another image, or of another version or model."""
+
+
+class StoreError(PvpuError):
+    """A feature store that cannot be changed, or was asked for what it cannot be."""
 
 
 class DatasetError(PvpuError, ValueError):
