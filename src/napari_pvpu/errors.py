@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "ClusterError",
     "ConfigError",
     "DatasetError",
     "DeviceError",
@@ -94,6 +95,10 @@ class JournalError(PvpuError):
 
 class StoreError(PvpuError):
     """A feature store that cannot be changed, or was asked for what it cannot be."""
+
+
+class ClusterError(PvpuError):
+    """A cluster that cannot be reached or used."""
 
 
 class DatasetError(PvpuError, ValueError):

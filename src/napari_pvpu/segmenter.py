@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from napari_pvpu.features.store import FeatureStore
     from napari_pvpu.normalisation import Limits
     from napari_pvpu.prompts import Prompt
     from napari_pvpu.records import RawPrediction
@@ -41,6 +42,14 @@ class Segmenter:
         Views whose features are kept in memory, about 1 MB each, shared by all sessions.
     propagation : PropagationSettings, optional
         How EM value propagation works where a session's switch is on.
+    precision : str
+        Of the image encoder: ``"float32"``, ``"bf16"``, ``"float16"``, or ``"auto"``: float32 on
+        the CPU, elsewhere the fastest that gives the CPU's masks.
+    store : bool, path or FeatureStore
+        Where features are kept on the disk: True for the platform's cache folder or what the
+        environment variable NAPARI_PVPU_CACHE names (``off`` for nowhere), or a folder. Answers
+        are the same whether features were found there or not, as all are rounded to float16.
+        False keeps nothing, rounds nothing, and always runs the encoder.
 
     Raises
     ------
@@ -51,7 +60,13 @@ class Segmenter:
     WeightsError
         If the weights are damaged or of another architecture.
     DeviceError
-        If the device is unknown or cannot be used.
+        If the device is unknown or cannot be used, or the precision is unknown.
+
+    Warns
+    -----
+    DeviceWarning
+        When a device fails, runs out of memory or gives wrong numbers; the CPU takes over. The
+        sentence stays in `notice`.
 
     Examples
     --------
@@ -69,12 +84,26 @@ class Segmenter:
         *,
         cache_views: int = 64,
         propagation: PropagationSettings | None = None,
+        precision: str = "auto",
+        store: bool | str | Path | FeatureStore = True,
     ) -> None:
         wait_passively()
         # torch takes seconds to import; until here nobody needed it.
         from napari_pvpu.features.encoder import ViewEncoder
 
-        self._encoder = ViewEncoder(model, device, cache_views)
+        kept = None
+        if store is not False:
+            from napari_pvpu.features.store import open_store
+
+            kept = open_store(store)
+        self._encoder = ViewEncoder(
+            model,
+            device,
+            cache_views,
+            precision,
+            store=kept,
+            rounded=store is not False,
+        )
         self._propagation = propagation or PropagationSettings()
 
     def open(
@@ -146,6 +175,26 @@ class Segmenter:
     def device(self) -> str:
         """Device in use."""
         return self._encoder.device
+
+    @property
+    def precision(self) -> str:
+        """Precision in which the image encoder computes: float32, bf16 or float16."""
+        return self._encoder.precision
+
+    @property
+    def notice(self) -> str | None:
+        """One sentence on why a device was left for the CPU, if it was."""
+        return self._encoder.notice
+
+    @property
+    def store(self) -> FeatureStore | None:
+        """Where features are kept on the disk, if anywhere."""
+        return self._encoder.store
+
+    @property
+    def kept_precision(self) -> str:
+        """Of features: float16, as kept on the disk, or float32 with ``store=False``."""
+        return self._encoder.kept_precision
 
     @property
     def view_size(self) -> int:

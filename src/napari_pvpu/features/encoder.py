@@ -7,7 +7,7 @@ import threading
 import time
 from collections import OrderedDict
 from contextlib import nullcontext
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,9 +15,10 @@ import numpy.typing as npt
 import torch
 
 from napari_pvpu.features.devices import choose_device, keep_memory, one_thread
+from napari_pvpu.features.kept_features import FeatureKeeper
 from napari_pvpu.features.prompt_tensors import prompt_batch
+from napari_pvpu.features.runners import SafeRunner
 from napari_pvpu.model_files import load_network
-from napari_pvpu.networks.inference import fast_decode
 from napari_pvpu.networks.interface import count_parameters
 from napari_pvpu.propagation.within_view import ValuePropagation
 from napari_pvpu.records import RawPrediction
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from napari_pvpu.features.store import FeatureStore
     from napari_pvpu.networks.interface import Features
     from napari_pvpu.prompts import Prompt
     from napari_pvpu.propagation import PropagationSettings
@@ -42,9 +44,8 @@ SMALL = 10_000_000
 class ViewEncoder:
     """A network on a device, with the features of the views it saw last.
 
-    It computes in float32 everywhere: the default network is bound by the number of its
-    operations, not by arithmetic, so half precision would change results and save nothing.
-    One interaction runs at a time; other threads wait.
+    A device that fails, gives wrong numbers or whose memory is full is left for the CPU, see
+    `SafeRunner`. One interaction runs at a time; other threads wait.
 
     Parameters
     ----------
@@ -54,6 +55,14 @@ class ViewEncoder:
         See `choose_device`.
     cache_views : int
         Views whose features are kept in memory, the last used ones; about 1 MB each.
+    precision : str
+        Of the image encoder: ``"auto"``, ``"float32"``, ``"bf16"`` or ``"float16"``; see
+        `SafeRunner`.
+    store : FeatureStore, optional
+        Where features are looked for before the encoder runs, and kept afterwards.
+    rounded : bool, optional
+        Whether features are rounded to float16 as a store does, so that answers are the same with
+        and without one. By default with a store only.
 
     Raises
     ------
@@ -62,28 +71,47 @@ class ViewEncoder:
     """
 
     def __init__(
-        self, model: str | Path = "pvpu-nano", device: str = "auto", cache_views: int = 64
+        self,
+        model: str | Path = "pvpu-nano",
+        device: str = "auto",
+        cache_views: int = 64,
+        precision: str = "auto",
+        *,
+        store: FeatureStore | None = None,
+        rounded: bool | None = None,
     ) -> None:
-        self._device = choose_device(device)
-        self._network = load_network(model, self._device)
-        self._decode = fast_decode(self._network)
-        self._small = count_parameters(self._network)[0] < SMALL
+        place = choose_device(device)
+        self._kept: OrderedDict[Hashable, Features] = OrderedDict()
+        load = partial(load_network, model)
+        self._runner = SafeRunner(load, place, precision, release=self._kept.clear)
+        self._small = count_parameters(self._runner.network)[0] < SMALL
         keep_memory()
         self._cache_views = max(1, cache_views)
-        self._kept: OrderedDict[Hashable, Features] = OrderedDict()
+        self._store = store
+        self._rounded = store is not None if rounded is None else rounded
         self._lock = threading.RLock()
 
     @property
     def device(self) -> str:
         """Device in use."""
-        return str(self._device)
+        return str(self._runner.device)
+
+    @property
+    def precision(self) -> str:
+        """Precision in which the image encoder computes."""
+        return self._runner.precision
+
+    @property
+    def notice(self) -> str | None:
+        """One sentence on why a device was left for the CPU, if it was."""
+        return self._runner.notice
 
     @cached_property
     def weights_id(self) -> str:
         """Checksum of the network's numbers and their names, 32 hexadecimal digits."""
         digest = hashlib.blake2b(digest_size=16)
         with self._lock:
-            for name, values in sorted(self._network.state_dict().items()):
+            for name, values in sorted(self._runner.network.state_dict().items()):
                 digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
                 digest.update(values.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
@@ -91,12 +119,22 @@ class ViewEncoder:
     @property
     def view_size(self) -> int:
         """Model pixels per side of a view."""
-        return self._network.config.view_size
+        return self._runner.network.config.view_size
 
     @property
     def model_name(self) -> str:
         """Name in the model's config."""
-        return self._network.config.name
+        return self._runner.network.config.name
+
+    @property
+    def store(self) -> FeatureStore | None:
+        """Where features are kept beyond this program, if anywhere."""
+        return self._store
+
+    @property
+    def kept_precision(self) -> str:
+        """Of the features that are handed out: float16 where a store may be in play."""
+        return "float16" if self._rounded else "float32"
 
     def cached(self, key: Hashable) -> Features | None:
         """Return the features kept under a key, or None."""
@@ -106,7 +144,7 @@ class ViewEncoder:
             return self._kept.get(key)
 
     def encode(self, view: Floats, key: Hashable | None = None) -> Features:
-        """Run the image encoder on a view.
+        """Return what the store has of a view, or run the image encoder on it.
 
         Parameters
         ----------
@@ -121,8 +159,7 @@ class ViewEncoder:
             To be handed to `decode`.
         """
         with self._lock, torch.inference_mode(), self._threads():
-            features = self._network.encode(torch.from_numpy(view)[None].to(self._device))
-            self._wait()
+            features = self._recalled(view) or self._computed(view)
             if key is not None:
                 self._kept[key] = features
                 self._kept.move_to_end(key)
@@ -157,31 +194,48 @@ class ViewEncoder:
         """
         with self._lock, torch.inference_mode(), self._threads():
             start = time.perf_counter()
-            batch = prompt_batch(prompts).to(self._device)
-            fed = None
-            if previous is not None:
-                fed = torch.from_numpy(previous)[None, None].to(self._device)
-            decoded = self._decode(features, batch, fed, second_reading=True)
+            batch = prompt_batch(prompts)
+            fed = None if previous is None else torch.from_numpy(previous)[None, None]
+            decoded = self._runner.decode(features, batch, fed)
             logits = _to_numpy(decoded.logits)
             decode_ms = _ms_since(start)
             propagated, em_ms = None, 0.0
             if propagation is not None:
                 start = time.perf_counter()
+                batch = batch.to(decoded.logits.device)
                 propagated = _to_numpy(ValuePropagation(propagation)(decoded, batch))
                 em_ms = _ms_since(start)
             score = float(decoded.score[0])
         return RawPrediction(logits, propagated, score, decode_ms, em_ms)
 
+    def embed(self, view: Floats) -> bool:
+        """Have the store hold a view's features; tell whether the encoder had to run for that."""
+        with self._lock, torch.inference_mode(), self._threads():
+            if self._recalled(view) is not None:
+                return False
+            self._computed(view)
+        return True
+
+    def _recalled(self, view: Floats) -> Features | None:
+        if self._store is None:
+            return None
+        return self._keeper.recall(view, self._runner.network, self.precision)
+
+    def _computed(self, view: Floats) -> Features:
+        features = self._runner.encode(torch.from_numpy(view)[None])
+        if not self._rounded:
+            return features
+        # A device may have been left for the CPU just now: ask for the precision afterwards.
+        return self._keeper.keep(view, features, self._runner.network, self.precision)
+
+    @cached_property
+    def _keeper(self) -> FeatureKeeper:
+        return FeatureKeeper(self._store, self.weights_id, self._runner.network)
+
     def _threads(self) -> AbstractContextManager[None]:
         """Torch's threads, one or all of them, for what is computed next."""
-        return one_thread() if self._small and self._device.type == "cpu" else nullcontext()
-
-    def _wait(self) -> None:
-        """Let the device finish, so that what was measured is what was done."""
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-        elif self._device.type == "mps":
-            torch.mps.synchronize()
+        on_cpu = self._runner.device.type == "cpu"
+        return one_thread() if self._small and on_cpu else nullcontext()
 
 
 def _to_numpy(logits: torch.Tensor) -> Floats:
