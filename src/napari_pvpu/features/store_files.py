@@ -171,5 +171,5 @@ def _checksum(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
     for name in sorted(arrays):
         array = arrays[name]
         digest.update(f"{name} {array.dtype} {array.shape}".encode())
-        digest.update(array)
+        digest.update(array.data)
     return digest.hexdigest()
