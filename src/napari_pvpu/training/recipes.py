@@ -21,7 +21,7 @@ from napari_pvpu.yaml_files import merged
 if TYPE_CHECKING:
     from napari_pvpu.networks.config import ModelConfig
 
-_ALONE = PlayConfig(prior=0.0, coarse=0.0, forget=0.0, restyled=0.0)
+_ALONE = PlayConfig(prior=0.0, coarse=0.0, forget=0.0)
 _CLICKS = (1.0, 0.0, 0.0)
 _BOXES = (0.0, 1.0, 0.0)
 

@@ -11,7 +11,6 @@ from torch.nn import functional as F
 
 from napari_pvpu.networks.losses import dice_loss, normalized_focal_loss, p2c_loss
 from napari_pvpu.networks.prompt_encoding import EMPTY
-from napari_pvpu.training.outline_styles import restyle_outlines
 from napari_pvpu.training.prior_masks import coarsen_masks, corrupt_masks
 from napari_pvpu.training.simulate import PromptMemory, SimulatedUser
 
@@ -55,15 +54,11 @@ class PlayConfig:
     forget : float
         Chance that the last round is answered without the mask before it, from the prompts alone,
         so that a wrong mask is not clung to.
-    restyled : float
-        Chance that an object's outline is moved as another annotator would have drawn it, see
-        `restyle_outlines`.
     """
 
     prior: float = 0.15
     coarse: float = 0.5
     forget: float = 0.25
-    restyled: float = 0.0
 
 
 class Losses(NamedTuple):
@@ -126,9 +121,6 @@ class Rounds(nn.Module):
         others : Tensor, optional
             ``(B * objects, S, S)`` bool, pixels of other labelled objects in the same view.
         """
-        if self.play.restyled:
-            taken = torch.zeros_like(truth) if others is None else others
-            truth = restyle_outlines(truth, taken, self.play.restyled, user.generator)
         features = self.network.encode(image).repeat(objects)
         memory = PromptMemory()
         previous, prediction = self._start(truth, user, others)
