@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from napari_pvpu.cli_data import check_data, contact_sheet, pack, train
+from napari_pvpu.cli_doctor import doctor
 from napari_pvpu.cli_evaluate import evaluate, evaluate_all, model_card, report
 from napari_pvpu.cli_export import ManyScales, export
 from napari_pvpu.cli_models import convert, models
@@ -113,6 +114,7 @@ app.command()(contact_sheet)
 app.command()(convert)
 app.command(cls=ManyScales)(export)
 app.command()(replay)
+app.command()(doctor)
 app.add_typer(models)
 
 if __name__ == "__main__":

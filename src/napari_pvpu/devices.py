@@ -6,6 +6,8 @@ masks. The program asks this of a device before it uses it, and ``napari-pvpu do
 
 from __future__ import annotations
 
+from statistics import median
+from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from napari_pvpu.features.runners import Runner
     from napari_pvpu.networks.prompt_encoding import PromptBatch
 
-__all__ = ["PRECISIONS", "Comparison", "Trial", "compare", "device_name", "present_devices"]
+__all__ = ["PRECISIONS", "Comparison", "Trial", "compare", "present_devices", "time_runner"]
 
 PRECISIONS = ("auto", "float32", "bf16", "float16")
 """What may be asked for."""
@@ -124,6 +126,18 @@ def present_devices() -> list[str]:
     return names
 
 
-def device_name(device: str) -> str:
-    """Return what a device calls itself, such as "NVIDIA H100"; the CPU's name is its own."""
-    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
+@torch.inference_mode()
+def time_runner(runner: Runner, trial: Trial, repeats: int = 9) -> tuple[float, float]:
+    """Return the medians of encoding a trial's view and of one interaction, milliseconds."""
+    prompts, before = trial.questions[1]
+    features = runner.encode(trial.view)
+    encode, interaction = [], []
+    for _ in range(repeats):
+        start = perf_counter()
+        runner.encode(trial.view)
+        encode.append((perf_counter() - start) * 1e3)
+        start = perf_counter()
+        # Until a number can be read, so that the device has finished.
+        runner.decode(features, prompts, before).logits.sum().item()
+        interaction.append((perf_counter() - start) * 1e3)
+    return median(encode), median(interaction)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import warnings
 from contextlib import nullcontext, suppress
-from statistics import median
-from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 
 import torch
 
-from napari_pvpu.devices import PRECISIONS, Trial, compare
+from napari_pvpu.devices import PRECISIONS, Trial, compare, time_runner
 from napari_pvpu.errors import DeviceError, DeviceWarning
 from napari_pvpu.networks.inference import fast_decode
 from napari_pvpu.networks.interface import Features
@@ -242,11 +240,11 @@ class SafeRunner:
         if precision != "auto":
             return tried(precision)
         best = tried("float32")
-        best_ms = _encode_ms(best, trial) / _WORTH_IT
+        best_ms = time_runner(best, trial)[0] / _WORTH_IT
         for name in _HALF:
             with suppress(*_ON_DEVICE):  # a device need not have, or be good at, all precisions
                 half = tried(name)
-                half_ms = _encode_ms(half, trial)
+                half_ms = time_runner(half, trial)[0]
                 if half_ms < best_ms:
                     best, best_ms = half, half_ms
         return best
@@ -266,16 +264,6 @@ class SafeRunner:
             torch.cuda.empty_cache()
         elif torch.backends.mps.is_available():
             torch.mps.empty_cache()
-
-
-@torch.inference_mode()
-def _encode_ms(runner: Runner, trial: Trial) -> float:
-    taken = []
-    for _ in range(5):
-        start = perf_counter()
-        runner.encode(trial.view)
-        taken.append((perf_counter() - start) * 1e3)
-    return median(taken)
 
 
 def _is_out_of_memory(error: Exception) -> bool:
