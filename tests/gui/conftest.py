@@ -14,7 +14,7 @@ from qtpy.QtGui import QMouseEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
-from napari_pvpu.napari_side import preferences, stage
+from napari_pvpu.napari_side import journaling, preferences, stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,6 +55,14 @@ def preferred(monkeypatch: pytest.MonkeyPatch, weights: Path) -> Callable[[], tu
     return preferences.preferred
 
 
+@pytest.fixture(autouse=True)
+def sessions(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Have session files written into a folder of the test's own."""
+    folder = tmp_path_factory.mktemp("cache") / "sessions"
+    monkeypatch.setattr(journaling, "sessions_folder", lambda: folder)
+    return folder
+
+
 @pytest.fixture
 def notices() -> Callable[[], list[str]]:
     """Return a function that tells what the user has been told since the test began."""
@@ -84,6 +92,13 @@ class Mouse:
         self._move(self.on_canvas(position), modifier, Qt.MouseButton.NoButton)
         QTest.mousePress(self._canvas.native, button, modifier, self.on_canvas(position))
         QTest.mouseRelease(self._canvas.native, button, modifier, self.on_canvas(position))
+        QTest.qWait(1)
+
+    def double_click(self, position: Position) -> None:
+        """Click twice, as the window system tells it."""
+        there = self.on_canvas(position)
+        self.click(position)
+        QTest.mouseDClick(self._canvas.native, LEFT, NO_KEY, there)
         QTest.qWait(1)
 
     def drag(self, path: Sequence[Position], modifier: Any = NO_KEY) -> None:

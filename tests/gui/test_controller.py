@@ -257,23 +257,23 @@ def _binding(key: str) -> Any:
 # What cannot be segmented
 
 
-def test_volume_is_refused_with_a_reason(viewer, notices) -> None:
-    viewer.add_image(np.zeros((4, 20, 30), np.uint8), name="stack")
+def test_image_of_too_many_axes_is_refused_with_a_reason(viewer, notices) -> None:
+    viewer.add_image(np.zeros((2, 1, 1, 1, 20, 30), np.uint8), name="stack")
     controller = attach(viewer)
     assert controller.image is None
-    assert "3 dimensions (4 x 20 x 30)" in notices()[-1]
-    assert "3 dimensions" in str(controller.trouble)
+    assert "“stack” cannot be segmented" in notices()[-1]
+    assert "(2, 1, 1, 1, 20, 30)" in str(controller.trouble)
     assert names(viewer) == {"stack"}
-    with pytest.raises(SessionError, match="3 dimensions"):
+    with pytest.raises(SessionError, match="axes"):
         controller.add(Click((1, 1)))
 
 
-def test_choosing_a_volume_keeps_what_there_is(controller, viewer, notices) -> None:
-    stack = viewer.add_image(np.zeros((4, 20, 30), np.uint8), name="stack")
+def test_choosing_such_an_image_keeps_what_there_is(controller, viewer, notices) -> None:
+    stack = viewer.add_image(np.zeros((2, 1, 1, 1, 20, 30), np.uint8), name="stack")
     controller.image = stack
-    assert "3 dimensions" in notices()[-1]
+    assert "cannot be segmented" in notices()[-1]
     assert controller.image.name == "blobs"
-    controller.add(Click(INSIDE))  # a plane beside a volume goes on to work
+    controller.add(Click(INSIDE))  # a plane beside it goes on to work
     assert controller.wait()
     assert controller.session.mask[30, 40]
 

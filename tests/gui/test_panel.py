@@ -187,12 +187,12 @@ def test_negative_without_an_object_is_explained(panel) -> None:
     assert "switch to positive" in panel.hint.text()
 
 
-def test_volume_is_explained(viewer) -> None:
+def test_image_of_too_many_axes_is_explained(viewer) -> None:
     import numpy as np
 
-    viewer.add_image(np.zeros((3, 20, 30), np.uint8), name="stack")
+    viewer.add_image(np.zeros((2, 1, 1, 1, 20, 30), np.uint8), name="stack")
     _, panel = viewer.window.add_plugin_dock_widget("napari-pvpu", "Segment")
-    assert "3 dimensions" in panel.hint.text()
+    assert "cannot be segmented" in panel.hint.text()
 
 
 def test_tooltips_name_the_keys(panel) -> None:
@@ -213,6 +213,7 @@ def test_every_action_has_a_button(panel) -> None:
         "use_clicks": panel.tools[Tool.CLICK],
         "use_boxes": panel.tools[Tool.BOX],
         "use_scribbles": panel.tools[Tool.SCRIBBLE],
+        **panel.edits,
     }
     assert buttons.keys() == KEYS.keys()
 

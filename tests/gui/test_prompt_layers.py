@@ -14,6 +14,7 @@ from napari.utils.interactions import (
     mouse_release_callbacks,
 )
 
+from napari_pvpu.napari_side.frame import Frame
 from napari_pvpu.napari_side.prompt_layers import PromptLayers
 from napari_pvpu.napari_side.prompt_rows import (
     COLORS,
@@ -49,7 +50,7 @@ class Drawing:
         self.notices: list[str] = []
         self.prompts = PromptLayers(
             self.viewer,
-            self.image,
+            Frame(self.image),
             lambda: self.told.append(self.prompts.read()),
             self.notices.append,
         )

@@ -9,6 +9,7 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image
 
+from napari_pvpu.napari_side.frame import Frame
 from napari_pvpu.napari_side.result_layers import INSIDE, RIM, Preview, Results
 
 MASK = np.array(
@@ -34,7 +35,7 @@ def image(**transform: Any) -> Image:
 )
 def test_preview_is_as_large_as_the_object_and_lies_on_it(transform) -> None:
     picture = image(**transform)
-    preview = Preview(picture)
+    preview = Preview(Frame(picture))
     preview.show(MASK, 7, 11)
     assert preview.layer.data.shape == MASK.shape
     np.testing.assert_array_equal(preview.layer.data > 0, MASK)
@@ -44,14 +45,14 @@ def test_preview_is_as_large_as_the_object_and_lies_on_it(transform) -> None:
 
 
 def test_preview_marks_the_rim() -> None:
-    preview = Preview(image())
+    preview = Preview(Frame(image()))
     preview.show(MASK, 0, 0)
     assert preview.layer.data[1].tolist() == [RIM, INSIDE, INSIDE, INSIDE, RIM]
     assert (preview.layer.data[0][MASK[0]] == RIM).all()
 
 
 def test_preview_of_nothing_shows_nothing() -> None:
-    preview = Preview(image())
+    preview = Preview(Frame(image()))
     preview.show(MASK, 3, 4)
     preview.clear()
     assert not preview.layer.data.any()
@@ -59,7 +60,7 @@ def test_preview_of_nothing_shows_nothing() -> None:
 
 def test_preview_follows_the_image() -> None:
     picture = image()
-    preview = Preview(picture)
+    preview = Preview(Frame(picture))
     preview.show(MASK, 7, 11)
     picture.scale, picture.rotate = (2, 3), 45
     preview.match()
@@ -73,7 +74,7 @@ def results():
     """Results on screen (napari writes what it has sliced), and labels as a session holds them."""
     viewer = ViewerModel()
     picture = viewer.add_layer(image())
-    results = Results(picture, (20, 30))
+    results = Results(Frame(picture))
     viewer.add_layer(results.layer)
     return results, np.zeros((20, 30), np.uint16)
 
@@ -90,7 +91,7 @@ def test_results_are_uint16_of_the_images_size(results) -> None:
 def test_new_object_is_written_as_one_step_of_the_layers_history(results) -> None:
     shown, labels = results
     labels[2:5, 3:8][MASK] = 1
-    shown.update(labels, {1: (2, 3, 5, 8)})
+    shown.update(labels, {1: {(): (2, 3, 5, 8)}})
     np.testing.assert_array_equal(shown.layer.data, labels)
     shown.layer.undo()
     assert not shown.layer.data.any()
@@ -100,9 +101,9 @@ def test_object_that_is_gone_is_wiped_out(results) -> None:
     shown, labels = results
     labels[2:5, 3:8][MASK] = 1
     labels[10:12, 10:12] = 2
-    shown.update(labels, {1: (2, 3, 5, 8), 2: (10, 10, 12, 12)})
+    shown.update(labels, {1: {(): (2, 3, 5, 8)}, 2: {(): (10, 10, 12, 12)}})
     labels[10:12, 10:12] = 0
-    shown.update(labels, {1: (2, 3, 5, 8)})
+    shown.update(labels, {1: {(): (2, 3, 5, 8)}})
     np.testing.assert_array_equal(shown.layer.data, labels)
 
 
@@ -112,7 +113,7 @@ def test_what_the_user_has_painted_elsewhere_stays(results) -> None:
     shown.layer.data[2, 3] = 78  # within the box, not on its pixels
     shown.layer.data[15, 15] = 79
     labels[2:5, 3:8][MASK] = 1
-    shown.update(labels, {1: (2, 3, 5, 8)})
+    shown.update(labels, {1: {(): (2, 3, 5, 8)}})
     assert shown.layer.data[3, 4] == 1
     shown.layer.data[4, 5] = 80  # over the object, after it was accepted
     labels[:] = 0
@@ -124,13 +125,13 @@ def test_labels_are_written_before_the_layer_has_been_drawn(results, monkeypatch
     shown, labels = results
     labels[2:5, 3:8][MASK] = 1
     monkeypatch.setattr(type(shown.layer), "loaded", False)
-    shown.update(labels, {1: (2, 3, 5, 8)})
+    shown.update(labels, {1: {(): (2, 3, 5, 8)}})
     np.testing.assert_array_equal(shown.layer.data, labels)
 
 
 @pytest.mark.parametrize("row", [7, 3], ids=["same-place", "moved"])
 def test_preview_is_drawn_once_per_mask_and_in_its_place(row) -> None:
-    preview = Preview(image())
+    preview = Preview(Frame(image()))
     preview.show(MASK, 7, 11)
     drawn = []
     preview.layer.events.set_data.connect(lambda: drawn.append(tuple(preview.layer.translate)))

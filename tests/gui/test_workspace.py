@@ -39,11 +39,11 @@ class FloodEngine:
 
         self.predictor.decode = decode_when_allowed
 
-    def open(self, data: Any, rgb: bool) -> Session:
+    def open(self, image: Any, **settings: Any) -> Session:
         self.may_open.wait(10)
         if self.error is not None:
             raise self.error
-        return Session(ImageSource(data, rgb=rgb), self.predictor)
+        return Session(ImageSource(image, **settings), self.predictor)
 
 
 @pytest.fixture
@@ -253,9 +253,9 @@ def test_em_switch_and_undo_at_the_same_time(ready, engine) -> None:
     ready.settled()
     assert ready.session.prompts == ready.prompts.read() == (ONE,)
     assert not ready.session.value_propagation, "the switch is the step that is taken back"
-    assert not ready.value_propagation
+    assert not ready.settings["value_propagation"]
     ready.redo()
-    assert ready.value_propagation
+    assert ready.settings["value_propagation"]
     ready.undo()
     ready.undo()
     assert ready.session.prompts == ready.prompts.read() == ()
@@ -265,7 +265,7 @@ def test_threshold_moves_the_mask_without_the_network(ready, engine) -> None:
     ready.add(ONE)
     ready.settled()
     before, calls = shown(ready).sum(), len(engine.predictor.decoded)
-    ready.set_threshold(0.05)
+    ready.set("threshold", 0.05)
     assert shown(ready).sum() > before
     assert len(engine.predictor.decoded) == calls
 

@@ -14,8 +14,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "accept",
+    "delete_object",
+    "fill_holes",
+    "grow_object",
+    "open_at_cursor",
     "redo",
     "reset",
+    "shrink_object",
+    "smooth_object",
+    "split_object",
     "toggle_polarity",
     "toggle_value_propagation",
     "undo",
@@ -68,3 +75,38 @@ def use_boxes(viewer: Viewer) -> None:
 def use_scribbles(viewer: Viewer) -> None:
     """Take up the scribble tool."""
     attach(viewer).use_scribbles()
+
+
+def delete_object(viewer: Viewer) -> None:
+    """Delete the object that is open for correction or was touched last."""
+    attach(viewer).delete_object()
+
+
+def fill_holes(viewer: Viewer) -> None:
+    """Fill the holes of the object."""
+    attach(viewer).fill_holes()
+
+
+def smooth_object(viewer: Viewer) -> None:
+    """Make the object's outline even."""
+    attach(viewer).smooth_object()
+
+
+def grow_object(viewer: Viewer) -> None:
+    """Make the object larger by a pixel all round."""
+    attach(viewer).grow_object()
+
+
+def shrink_object(viewer: Viewer) -> None:
+    """Make the object smaller by a pixel all round."""
+    attach(viewer).shrink_object()
+
+
+def split_object(viewer: Viewer) -> None:
+    """Let the next line drawn cut the object in two."""
+    attach(viewer).split_object()
+
+
+def open_at_cursor(viewer: Viewer) -> None:
+    """Take up the object under the mouse, to correct it."""
+    attach(viewer).open_at_cursor()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_pvpu.errors import ImageError
+from napari_pvpu.napari_side.layer_axes import axes_of_layer
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from napari_pvpu.segmenter import Segmenter
     from napari_pvpu.session import Session
 
-__all__ = ["DEFAULT_MODEL", "Engine", "bundled_models", "image_of", "trouble_with"]
+__all__ = ["DEFAULT_MODEL", "Engine", "Look", "bundled_models", "image_of", "trouble_with"]
 
 DEFAULT_MODEL = "pvpu-nano"
 
@@ -46,27 +47,67 @@ class Engine:
         """The device in use, or the one asked for as long as the model is not loaded."""
         return self.device if self._segmenter is None else self._segmenter.device
 
-    def open(self, data: Any, rgb: bool) -> Session:
+    def open(self, image: Any, **settings: Any) -> Session:
         """Open a session; the first call loads the model. For the worker's thread.
 
         Parameters
         ----------
-        data : array-like
-            (Y, X), or (Y, X, C) if `rgb`.
-        rgb : bool
-            Whether the last axis holds red, green, blue (and alpha).
+        image : array-like, or the levels of a pyramid
+            See `image_of`.
+        **settings
+            As `Segmenter.open` takes them, see `Look.settings`.
 
         Raises
         ------
         PvpuError
             If model, weights, device or image cannot be used.
         """
+        return self.segmenter().open(image, **settings)
+
+    def segmenter(self) -> Segmenter:
+        """Return the model on its device, loaded if it was not yet. For the worker's thread."""
         if self._segmenter is None:
             # Takes seconds: never on the GUI thread, never at start-up.
             from napari_pvpu.segmenter import Segmenter
 
             self._segmenter = Segmenter(self.model, device=self.device)
-        return self._segmenter.open(data, rgb=rgb)
+        return self._segmenter
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How an image layer is to be seen.
+
+    Attributes
+    ----------
+    axes : str or None
+        What its axes are, such as ``"TCZYX"``; None for what the layer tells.
+    channels : tuple of int or None
+        Which channels to use; None for all.
+    projection : str
+        What becomes of more than three: ``"mean"``, ``"max"`` or ``"first three"``.
+    limits : (low, high) or None
+        Values that become 0 and 1, as the layer's contrast limits; None for percentiles.
+    gamma : float
+        As the layer's.
+    """
+
+    axes: str | None = None
+    channels: tuple[int, ...] | None = None
+    projection: str = "mean"
+    limits: tuple[float, float] | None = None
+    gamma: float = 1.0
+
+    def settings(self, layer: Image) -> dict[str, Any]:
+        """Return the arguments of `Segmenter.open` that show a layer so."""
+        return {
+            "axes": self.axes or axes_of_layer(layer),
+            "rgb": bool(layer.rgb),
+            "channels": self.channels,
+            "projection": self.projection,
+            "limits": self.limits,
+            "gamma": self.gamma,
+        }
 
 
 def bundled_models() -> list[str]:
@@ -78,16 +119,14 @@ def bundled_models() -> list[str]:
 
 
 def image_of(layer: Image) -> Any:
-    """Return the array of an image layer, at full resolution."""
-    return layer.data[0] if layer.multiscale else layer.data
+    """Return the array of an image layer, or the list of them that makes up its pyramid."""
+    return list(layer.data) if layer.multiscale else layer.data
 
 
 def trouble_with(layer: Image) -> ImageError | None:
     """Return why a layer cannot be segmented, or None if it can as far as its axes go."""
-    if layer.ndim == 2:
-        return None
-    shape = " x ".join(str(length) for length in image_of(layer).shape)
-    return ImageError(
-        f"“{layer.name}” has {layer.ndim} dimensions ({shape}), but only single planes can be "
-        "segmented so far; extract one plane into a layer of its own"
-    )
+    try:
+        axes_of_layer(layer)
+    except ImageError as error:
+        return ImageError(f"“{layer.name}” cannot be segmented: {error}")
+    return None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_pvpu.napari_side.board import NO_PLANE
 from napari_pvpu.napari_side.controller import Tool
 
 if TYPE_CHECKING:
@@ -35,15 +37,21 @@ def next_step(controller: Controller) -> str:
         return "Choose an image."
     if controller.loading:
         return "Getting the model ready, a few seconds at first. You can draw already."
+    if not workspace.on_plane:
+        return NO_PLANE
     if tool is None:
         return "Choose a tool to draw with."
+    if controller.exporting is not None:
+        return f"Writing {Path(controller.exporting).name}…"
+    if workspace.cutting is not None:
+        return f"Draw a line right across object {workspace.cutting} to cut it in two."
     if workspace.has_object:
         return CORRECTION
     if not controller.positive:
         return "Marks now say what is not part of an object. To begin one, switch to positive."
     count = workspace.object_count
-    kept = f"{count} object{'s' if count > 1 else ''} kept. " if count else ""
-    return kept + FIRST_STEPS[tool]
+    kept = f"{count} object{'s' if count > 1 else ''} kept; Alt+click corrects one. "
+    return (kept if count else "") + FIRST_STEPS[tool]
 
 
 def measured(controller: Controller) -> str:

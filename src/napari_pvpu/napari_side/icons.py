@@ -22,7 +22,8 @@ def draw_icon(name: str, color: str, checked: str | None = None) -> QIcon:
     Parameters
     ----------
     name : str
-        ``"click"``, ``"box"``, ``"scribble"``, ``"plus"`` or ``"minus"``.
+        ``"click"``, ``"box"``, ``"scribble"``, ``"plus"``, ``"minus"``, ``"folded"`` or
+        ``"unfolded"``.
     color : str
         Of the lines; anything that `QColor` takes.
     checked : str, optional
@@ -76,10 +77,20 @@ def _minus(painter: QPainter) -> None:
     painter.drawLine(QPointF(12, 32), QPointF(52, 32))
 
 
+def _folded(painter: QPainter) -> None:
+    painter.drawPolyline([QPointF(24, 14), QPointF(42, 32), QPointF(24, 50)])
+
+
+def _unfolded(painter: QPainter) -> None:
+    painter.drawPolyline([QPointF(14, 24), QPointF(32, 42), QPointF(50, 24)])
+
+
 _PICTURES: dict[str, Callable[[QPainter], None]] = {
     "click": _click,
     "box": _box,
     "scribble": _scribble,
     "plus": _plus,
     "minus": _minus,
+    "folded": _folded,
+    "unfolded": _unfolded,
 }

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image
 
-__all__ = ["Spacing", "axes_of_layer", "plane_of_view", "spacing_of_layer"]
+__all__ = ["Spacing", "axes_of_layer", "plane_of_view", "spacing_of_layer", "unit_ratios"]
 
 FLAT = 1e-6
 """Planes that a step across the canvas may cross, per pixel, for a slice to count as one plane."""
@@ -124,7 +124,7 @@ def plane_of_view(
     shown = {axis - ahead for axis in dims.displayed}
     if ahead < 0 or shown != {layout.rows, layout.cols}:
         return None
-    here = np.asarray(dims.point, np.float64)[ahead:] * _unit_ratios(layer, viewer)
+    here = np.asarray(dims.point, np.float64)[ahead:] * unit_ratios(layer, viewer)
     index = np.asarray(layer.world_to_data(here))
     for axis in shown:
         step = np.zeros(layer.ndim)
@@ -164,7 +164,7 @@ def _step_length(layer: Image, axis: int) -> float:
     return float(np.linalg.norm(np.subtract(layer.data_to_world(stop), layer.data_to_world(start))))
 
 
-def _unit_ratios(layer: Image, viewer: ViewerModel) -> npt.NDArray[np.float64]:
+def unit_ratios(layer: Image, viewer: ViewerModel) -> npt.NDArray[np.float64]:
     """Return the units of the viewer's world in those of the layer, for each axis of the layer."""
     world, own = viewer.layers.units, layer.units
     if world is None or len(world) < len(own):

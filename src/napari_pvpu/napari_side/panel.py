@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,10 @@ from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
     QFormLayout,
+    QFrame,
     QHBoxLayout,
     QLabel,
+    QMenu,
     QPushButton,
     QSizePolicy,
     QVBoxLayout,
@@ -22,12 +25,15 @@ from qtpy.QtWidgets import (
 )
 from superqt import QLabeledDoubleSlider, QToggleSwitch
 
+from napari_pvpu.export import FORMATS
 from napari_pvpu.napari_side import attach
 from napari_pvpu.napari_side.controller import KEYS, Tool
 from napari_pvpu.napari_side.engine import bundled_models
+from napari_pvpu.napari_side.exporting import file_filters
 from napari_pvpu.napari_side.hints import measured, next_step
 from napari_pvpu.napari_side.icons import draw_icon
 from napari_pvpu.napari_side.prompt_rows import COLORS, NEGATIVE, POSITIVE
+from napari_pvpu.napari_side.sections import HistorySection, ImageSection, MaskSection, folding
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QCloseEvent
@@ -43,6 +49,15 @@ TOOLS = (
     (Tool.BOX, "Box", "use_boxes", "Drag a box around the object"),
     (Tool.SCRIBBLE, "Scribble", "use_scribbles", "Draw a line along the object"),
 )
+EDITS = (
+    ("open_at_cursor", "Open under the mouse"),
+    ("split_object", "Split along a line"),
+    ("fill_holes", "Fill holes"),
+    ("smooth_object", "Smooth"),
+    ("grow_object", "Grow by a pixel"),
+    ("shrink_object", "Shrink by a pixel"),
+    ("delete_object", "Delete"),
+)
 ON_POSITIVE, ON_NEGATIVE = "#ffffff", "#1c1208"
 """Colours of text on the polarities' own, for contrast."""
 
@@ -53,6 +68,10 @@ QPushButton#negative:checked {{ background-color: {negative}; color: {on_negativ
 QPushButton#accept {{ padding: 7px; font-weight: bold; }}
 QPushButton#accept:enabled {{ background-color: {current}; }}
 QPushButton#accept:enabled:hover {{ background-color: {highlight}; }}
+QPushButton#fold, QPushButton#fold:checked {{
+    background: transparent; text-align: left; padding: 2px;
+}}
+QPushButton#fold:hover {{ background-color: {foreground}; }}
 QLabel#hint {{
     background-color: {foreground}; border-left: 3px solid {current};
     border-radius: 2px; padding: 6px;
@@ -111,6 +130,29 @@ class Panel(QWidget):
         self.undo = self._button("Undo", "undo", "Take the last step back")
         self.redo = self._button("Redo", "redo", "Make it again")
         self.reset = self._button("Reset", "reset", "Drop this object and its prompts")
+        self.edit = QPushButton("Edit object")
+        self.edit.setToolTip(
+            "Alt+click on an object opens it for correction; Alt+Shift+click on another one merges "
+            "the two"
+        )
+        self.edit.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.edit.setMenu(self._edit_menu())
+        self.export = QPushButton("Export")
+        self.export.setToolTip("Write the accepted objects to a file")
+        self.export.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.export.setMenu(self._export_menu())
+        self._build_resuming()
+        self.seen = ImageSection(self.controller)
+        self.mask = MaskSection(self.controller)
+        self.history = HistorySection(self.controller)
+        self._folds = [
+            folding(title, section)
+            for title, section in (
+                ("Axes and channels", self.seen),
+                ("More about the mask", self.mask),
+                ("History", self.history),
+            )
+        ]
         self.hint, self.measured = QLabel(), QLabel()
         self._name_parts()
         self._lay_out()
@@ -129,6 +171,36 @@ class Panel(QWidget):
         # The keyboard stays with the canvas after a click on a button.
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         return button
+
+    def _build_resuming(self) -> None:
+        self.earlier = QFrame()
+        self.earlier_text = QLabel()
+        self.earlier_text.setWordWrap(True)
+        self.resume, self.dismiss = QPushButton("Resume"), QPushButton("Not now")
+        self.resume.setToolTip("Go on with the earlier session: its objects, prompts and history")
+        self.dismiss.setToolTip("Begin anew; the earlier session's file stays")
+        layout = QVBoxLayout(self.earlier)
+        layout.setContentsMargins(6, 6, 6, 6)
+        layout.addWidget(self.earlier_text)
+        layout.addLayout(_row(self.resume, self.dismiss))
+
+    def _edit_menu(self) -> QMenu:
+        menu = QMenu(self)
+        self.edits = {}
+        for action, text in EDITS:
+            entry = menu.addAction(f"{text}\t{_shortcut(action)}")
+            entry.triggered.connect(getattr(self.controller, action))
+            self.edits[action] = entry
+        return menu
+
+    def _export_menu(self) -> QMenu:
+        menu = QMenu(self)
+        self.exports = {}
+        for name, each in FORMATS.items():
+            entry = menu.addAction(f"{each.title}…")
+            entry.triggered.connect(partial(self._on_export, name))
+            self.exports[name] = entry
+        return menu
 
     def _name_parts(self) -> None:
         for name in ("positive", "negative", "accept", "hint", "measured"):
@@ -160,16 +232,18 @@ class Panel(QWidget):
         layout.setContentsMargins(8, 8, 8, 8)
         layout.setSpacing(6)
         layout.addLayout(form)
-        layout.addSpacing(6)
+        layout.addWidget(self.earlier)
+        layout.addWidget(self._folds[0])
         layout.addLayout(_row(*self.tools.values()))
         layout.addLayout(_row(self.positive, self.negative))
         layout.addSpacing(6)
         layout.addLayout(switch)
         layout.addLayout(threshold)
-        layout.addSpacing(6)
+        layout.addWidget(self._folds[1])
         layout.addWidget(self.accept)
         layout.addLayout(_row(self.undo, self.redo, self.reset))
-        layout.addSpacing(6)
+        layout.addLayout(_row(self.edit, self.export))
+        layout.addWidget(self._folds[2])
         layout.addWidget(self.hint)
         layout.addWidget(self.measured)
         layout.addStretch(1)
@@ -183,6 +257,8 @@ class Panel(QWidget):
         self.negative.clicked.connect(self._choose_negative)
         for action in ("accept", "undo", "redo", "reset"):
             getattr(self, action).clicked.connect(getattr(controller, action))
+        self.resume.clicked.connect(self._on_resume)
+        self.dismiss.clicked.connect(self._on_dismiss)
         self.propagation.toggled.connect(self._on_propagation)
         self.threshold.valueChanged.connect(self._on_threshold)
         self.image.activated.connect(self._on_image)
@@ -192,6 +268,14 @@ class Panel(QWidget):
             viewer.events.theme.connect(self._on_theme)
 
     # What the user does
+
+    def _on_resume(self) -> None:
+        if self.controller.workspace is not None:
+            self.controller.workspace.resume()
+
+    def _on_dismiss(self) -> None:
+        if self.controller.workspace is not None:
+            self.controller.workspace.forget_earlier()
 
     def _choose_positive(self) -> None:
         self.controller.positive = True
@@ -218,6 +302,17 @@ class Panel(QWidget):
             self.controller.model = model
         self._render()
 
+    def _on_export(self, name: str, checked: bool = False) -> None:
+        image = self.controller.image
+        start = f"{image.name if image is not None else 'objects'}{FORMATS[name].suffixes[0]}"
+        path, _ = QFileDialog.getSaveFileName(
+            self, f"Export {FORMATS[name].title}", start, file_filters()[name]
+        )
+        if path:
+            suffixes = FORMATS[name].suffixes
+            path = path if path.lower().endswith(suffixes) else path + suffixes[0]
+            self.controller.export(path, name)
+
     # Showing
 
     def _render(self) -> None:
@@ -239,8 +334,26 @@ class Panel(QWidget):
         self.reset.setEnabled(work is not None and work.has_object)
         self.undo.setEnabled(work is not None and work.can_undo)
         self.redo.setEnabled(work is not None and work.can_redo)
+        self._render_earlier()
+        self.edit.setEnabled(work is not None and (work.has_object or work.object_count > 0))
+        self.export.setEnabled(
+            work is not None and work.object_count > 0 and controller.exporting is None
+        )
+        for section in (self.seen, self.mask, self.history):
+            section.render_state()
         self.hint.setText(next_step(controller))
         self.measured.setText(measured(controller))
+
+    def _render_earlier(self) -> None:
+        work = self.controller.workspace
+        earlier = work.earlier if work is not None else None
+        self.earlier.setVisible(earlier is not None)
+        if earlier is not None:
+            count = earlier.objects
+            self.earlier_text.setText(
+                f"This image was worked on before, until {earlier.left:%d %B %Y %H:%M} ({count} "
+                f"object{'s' if count != 1 else ''})."
+            )
 
     def _render_models(self) -> None:
         current = self.controller.model
@@ -274,6 +387,9 @@ class Panel(QWidget):
         self.propagation.handleColor = QColor(colors["text"])
         for tool, name in ((Tool.CLICK, "click"), (Tool.BOX, "box"), (Tool.SCRIBBLE, "scribble")):
             self.tools[tool].setIcon(draw_icon(name, colors["text"]))
+        for fold in self._folds:
+            fold.setExpandedIcon(draw_icon("unfolded", colors["text"]))
+            fold.setCollapsedIcon(draw_icon("folded", colors["text"]))
         self.positive.setIcon(draw_icon("plus", colors["text"], ON_POSITIVE))
         self.negative.setIcon(draw_icon("minus", colors["text"], ON_NEGATIVE))
 
@@ -330,6 +446,9 @@ def _check(group: QButtonGroup, button: QPushButton | None) -> None:
 
 
 def _tooltip(text: str, action: str) -> str:
+    return f"{text} ({_shortcut(action)})"
+
+
+def _shortcut(action: str) -> str:
     keys = KEYS[action].replace("Control", "Ctrl").replace("-", "+")
-    native = QKeySequence.fromString(keys).toString(QKeySequence.SequenceFormat.NativeText)
-    return f"{text} ({native})"
+    return QKeySequence.fromString(keys).toString(QKeySequence.SequenceFormat.NativeText)

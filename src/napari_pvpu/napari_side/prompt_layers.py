@@ -16,7 +16,6 @@ from napari.layers.base import ActionType
 from qtpy.QtCore import QTimer
 
 from napari_pvpu.errors import PromptError
-from napari_pvpu.napari_side.geometry import data_pixels_per_screen_pixel, place_at
 from napari_pvpu.napari_side.prompt_rows import (
     NEGATIVE,
     POSITIVE,
@@ -36,8 +35,10 @@ from napari_pvpu.prompts import Box, Click, PriorMask, Prompt, Scribble
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
-    from napari.layers import Layer, Points, Shapes
+    from napari.layers import Points, Shapes
     from napari.viewer import Viewer
+
+    from napari_pvpu.napari_side.frame import Frame
 
 __all__ = ["PromptLayers"]
 
@@ -54,8 +55,8 @@ class PromptLayers:
     ----------
     viewer : napari.viewer.Viewer
         Gives the zoom; not kept.
-    image : napari.layers.Image
-        Two-dimensional; prompts are read in its data pixels. It is never changed.
+    frame : Frame
+        Of the image. The layers hold the prompts of its plane at work, and of no other.
     on_change : callable
         Called without arguments after the user has added, moved, deleted or recoloured a prompt.
     on_notice : callable
@@ -65,17 +66,17 @@ class PromptLayers:
     def __init__(
         self,
         viewer: Viewer,
-        image: Layer,
+        frame: Frame,
         on_change: Callable[[], None],
         on_notice: Callable[[str], None],
     ) -> None:
-        self._image = image
+        self._frame = frame
         self._on_change, self._on_notice = on_change, on_notice
         self._polarity = POSITIVE
         self._masks: dict[int, PriorMask] = {}  # prompts that no layer can show, by their order
         self._stray: set[int] = set()  # orders of boxes that were clicked, not dragged
         self._editing = self._tidying = self._clicked_only = False
-        self.clicks, self.strokes = make_layers(image)
+        self.clicks, self.strokes = make_layers(frame)
         self._rows: dict[PromptLayer, list[tuple[str, int]]] = {self.clicks: [], self.strokes: []}
         self.strokes.bind_key("Shift", _do_nothing)  # it means negative here, not "keep square"
         for layer in self.layers:
@@ -110,13 +111,13 @@ class PromptLayers:
     def match(self) -> None:
         """Follow the image's transform."""
         for layer in self.layers:
-            place_at(layer, self._image)
+            self._frame.place(layer)
 
     def fit_to_zoom(self, viewer: Viewer) -> None:
         """Draw clicks and lines at the same size on the screen at any zoom."""
         if not self._drawing:
             for layer in self.layers:
-                set_sizes(layer, data_pixels_per_screen_pixel(viewer, self._image))
+                set_sizes(layer, self._frame.screen_pixel(viewer))
 
     # Prompts from layers and back
 
@@ -143,7 +144,7 @@ class PromptLayers:
         with self._silently():
             for layer, kind in ((self.clicks, Click), (self.strokes, Box | Scribble)):
                 rows = [(order, prompt) for order, prompt in places if isinstance(prompt, kind)]
-                write_rows(layer, [prompt for _, prompt in rows], self._image)
+                write_rows(layer, [prompt for _, prompt in rows], self._frame)
                 polarity = [POSITIVE if prompt.positive else NEGATIVE for _, prompt in rows]
                 self._dress(layer, polarity, [order for order, _ in rows])
 
@@ -199,7 +200,7 @@ class PromptLayers:
         if layer is self.strokes and order in self._stray:
             return PromptError("to draw a box, press in one corner and drag to the other")
         try:
-            return prompt_of_row(layer, index, polarity, self._image)
+            return prompt_of_row(layer, index, polarity, self._frame)
         except PromptError as error:
             return error
 

@@ -8,13 +8,13 @@ import numpy as np
 from napari.layers import Points, Shapes
 
 from napari_pvpu.errors import PromptError
-from napari_pvpu.napari_side.geometry import convert, placement
+from napari_pvpu.napari_side.geometry import placement
 from napari_pvpu.prompts import Box, Click, Prompt, Scribble
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari.layers import Layer
+    from napari_pvpu.napari_side.frame import Frame
 
 __all__ = [
     "COLORS",
@@ -49,13 +49,13 @@ UNORDERED = -1
 """`order` of a row that is being drawn, or has been drawn and not been seen yet."""
 
 
-def make_layers(image: Layer) -> tuple[Points, Shapes]:
+def make_layers(frame: Frame) -> tuple[Points, Shapes]:
     """Return empty layers for clicks and for strokes that lie where the image lies."""
-    clicks = Points(
-        ndim=2, name="Clicks", border_color="white", border_width=0.1, **placement(image),
-    )  # fmt: skip
-    strokes = Shapes(ndim=2, name="Boxes and scribbles", opacity=0.9, **placement(image))
+    ndim, there = frame.ndim, placement(frame.image)
+    clicks = Points(ndim=ndim, name="Clicks", border_color="white", border_width=0.1, **there)
+    strokes = Shapes(ndim=ndim, name="Boxes and scribbles", opacity=0.9, **there)
     for layer in (clicks, strokes):
+        frame.place(layer)
         layer.features = {"polarity": np.array([], object), "order": np.array([], int)}
     return clicks, strokes
 
@@ -76,7 +76,7 @@ def opposite(polarity: str) -> str:
     return NEGATIVE if polarity == POSITIVE else POSITIVE
 
 
-def prompt_of_row(layer: PromptLayer, index: int, polarity: str, image: Layer) -> Prompt:
+def prompt_of_row(layer: PromptLayer, index: int, polarity: str, frame: Frame) -> Prompt:
     """Read a row as a prompt in pixels of the image.
 
     Points are clicks, lines and paths are scribbles, anything else is the box around it.
@@ -86,7 +86,7 @@ def prompt_of_row(layer: PromptLayer, index: int, polarity: str, image: Layer) -
     PromptError
         If it has no area, is a single point, or lies wholly outside the image.
     """
-    points = convert(layer.data[index], layer, image)
+    points = frame.read(layer.data[index], layer)
     positive = polarity == POSITIVE
     if isinstance(layer, Points):
         prompt: Prompt = Click(tuple(points[0]), positive)
@@ -96,8 +96,8 @@ def prompt_of_row(layer: PromptLayer, index: int, polarity: str, image: Layer) -
     else:
         prompt = Box(tuple(points.min(axis=0)), tuple(points.max(axis=0)), positive)
     row0, col0, row1, col1 = prompt.bounds
-    first, last = image.extent.data
-    if (np.less((row1, col1), first - 0.5) | np.greater((row0, col0), last + 0.5)).any():
+    last = np.subtract(frame.shape, 0.5)
+    if (np.less((row1, col1), -0.5) | np.greater((row0, col0), last)).any():
         raise PromptError(
             f"that {type(prompt).__name__.lower()} lies outside the image and was removed; "
             "draw inside the image"
@@ -105,7 +105,7 @@ def prompt_of_row(layer: PromptLayer, index: int, polarity: str, image: Layer) -
     return prompt
 
 
-def write_rows(layer: PromptLayer, prompts: Sequence[Click | Scribble | Box], image: Layer) -> None:
+def write_rows(layer: PromptLayer, prompts: Sequence[Click | Scribble | Box], frame: Frame) -> None:
     """Make these prompts the layer's only rows; all of them must fit the layer's kind."""
     layer.selected_data = set()
     if len(layer.data):
@@ -113,9 +113,9 @@ def write_rows(layer: PromptLayer, prompts: Sequence[Click | Scribble | Box], im
     if not prompts:
         return
     if isinstance(layer, Points):
-        layer.add(convert([prompt.bounds[:2] for prompt in prompts], image, layer))
+        layer.add(frame.write([prompt.bounds[:2] for prompt in prompts], layer))
     else:
-        layer.add([_shape_of(prompt, image, layer) for prompt in prompts])
+        layer.add([_shape_of(prompt, frame, layer) for prompt in prompts])
     layer.selected_data = set()
 
 
@@ -186,9 +186,9 @@ def _colored(rgba: Any, colors: Sequence[str]) -> bool:
     return len(rgba) == len(wanted) and np.allclose(rgba, np.divide(wanted, 255), atol=1e-3)
 
 
-def _shape_of(prompt: Any, image: Layer, layer: Layer) -> tuple[Any, str]:
+def _shape_of(prompt: Any, frame: Frame, layer: Shapes) -> tuple[Any, str]:
     if isinstance(prompt, Scribble):
-        return convert(prompt.path, image, layer), "path"
+        return frame.write(prompt.path, layer), "path"
     (top, left), (bottom, right) = prompt.start, prompt.stop
     corners = [(top, left), (top, right), (bottom, right), (bottom, left)]
-    return convert(corners, image, layer), "rectangle"
+    return frame.write(corners, layer), "rectangle"

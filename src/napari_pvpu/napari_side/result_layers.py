@@ -7,8 +7,8 @@ size, changed pixels only, each change one step of that layer's own history.
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,14 +16,16 @@ from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 from scipy import ndimage
 
-from napari_pvpu.napari_side.geometry import place_at, placement
+from napari_pvpu.napari_side.geometry import placement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from napari.layers import Layer
+    from napari_pvpu.napari_side.frame import Frame
+    from napari_pvpu.records import ChangedRegion, Plane
 
     Box = tuple[int, int, int, int]
+    Boxes = Mapping[Plane, Box]
 
 __all__ = ["INSIDE", "RIM", "Preview", "Results"]
 
@@ -39,29 +41,30 @@ PREVIEW_COLORS = {
 
 
 class Preview:
-    """The object at work, drawn with a rim."""
+    """The object at work in the plane at work, drawn with a rim."""
 
-    def __init__(self, image: Layer) -> None:
-        self._image = image
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
         self._offset = (0, 0)
         self.layer = Labels(
-            np.zeros((1, 1), np.uint8), name="Current object", opacity=1,
-            colormap=DirectLabelColormap(color_dict=PREVIEW_COLORS), **placement(image),
+            np.zeros((1,) * frame.ndim, np.uint8), name="Current object", opacity=1,
+            colormap=DirectLabelColormap(color_dict=PREVIEW_COLORS), **placement(frame.image),
         )  # fmt: skip
         self.layer.editable = False
+        self.match()
 
     def show(self, mask: npt.NDArray[np.bool_], row: int, col: int) -> None:
-        """Show a mask, (h, w), whose first pixel is the image's (`row`, `col`)."""
+        """Show a mask, (h, w), whose first pixel is the plane's (`row`, `col`)."""
         if mask.size:
             labels = mask.astype(np.uint8) * RIM
             labels[ndimage.binary_erosion(mask)] = INSIDE
         else:
             labels = np.zeros((1, 1), np.uint8)
         self._offset = (row, col)
-        # Data and place together: napari would draw in between, and do all twice. Its way to
-        # wait is not public yet; without it nothing else changes.
-        with getattr(self.layer, "_block_refresh", nullcontext)():
-            self.layer.data = labels
+        # Data and place together: told of one after the other, napari would draw in between, and
+        # do all twice.
+        with self.layer.events.blocker_all():
+            self.layer.data = self._frame.lift(labels)
             self.match()
         self.layer.refresh()
 
@@ -71,7 +74,7 @@ class Preview:
 
     def match(self) -> None:
         """Follow the image's transform."""
-        place_at(self.layer, self._image, self._offset)
+        self._frame.place(self.layer, self._offset)
 
 
 class Results:
@@ -79,58 +82,84 @@ class Results:
 
     Parameters
     ----------
-    image : napari.layers.Image
-        Two-dimensional.
-    shape : (H, W)
-        Of the image, in pixels.
+    frame : Frame
+        Of the image.
     """
 
-    def __init__(self, image: Layer, shape: tuple[int, int]) -> None:
-        self._image = image
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
         # 16 bits: napari shows such an array as it is, where wider ones are mapped as a whole
         # each time anything changes.
         self.layer = Labels(
-            np.zeros(shape, np.uint16), name=f"{image.name} objects", opacity=0.55,
-            **placement(image),
+            np.zeros(frame.layer_shape, np.uint16), name=f"{frame.image.name} objects",
+            opacity=0.55, **placement(frame.image),
         )  # fmt: skip
-        self._boxes: dict[int, Box] = {}
+        self.match()
+        self._boxes: dict[int, Boxes] = {}
+        self._known: set[int] = set()
 
-    def update(self, labels: npt.NDArray[np.uint16], boxes: Mapping[int, Box]) -> None:
-        """Write objects that are new and wipe out those that are gone.
+    def update(
+        self,
+        labels: npt.NDArray[np.unsignedinteger],
+        boxes: Mapping[int, Boxes],
+        region: ChangedRegion | None = None,
+    ) -> None:
+        """Write what has become of the objects.
 
         Parameters
         ----------
-        labels : array of uint16, (H, W)
-            Labels as they should be. Only pixels of objects that come or go are written: anywhere
-            else the user may have painted.
-        boxes : dict of int to (row0, col0, row1, col1)
-            All objects that there should be, with their boxes.
+        labels : array, plane_shape + (H, W)
+            Labels as they should be. What the user has painted elsewhere, with a label that is no
+            object's, stays.
+        boxes : dict of int to dict of plane to (row0, col0, row1, col1)
+            All objects that there should be, with their boxes in every plane.
+        region : ChangedRegion, optional
+            All that has changed since the last update; by default that is looked for in the boxes
+            that objects have or had.
         """
-        for object_id in self._boxes.keys() - boxes.keys():
-            self._write(labels, self._boxes.pop(object_id), object_id)
-        for object_id in boxes.keys() - self._boxes.keys():
-            self._boxes[object_id] = boxes[object_id]
-            self._write(labels, boxes[object_id], object_id)
+        self._widen(labels.dtype)
+        self._known |= boxes.keys()
+        if region is not None:
+            for each in (region, *region.more):
+                height, width = each.mask.shape
+                box = (each.row, each.col, each.row + height, each.col + width)
+                if each.labels is not None and each.mask.size:
+                    self._write(labels, each.plane, box)
+        else:
+            found = chain.from_iterable(
+                each.items() for each in (*self._boxes.values(), *boxes.values())
+            )
+            for plane, box in dict.fromkeys(found):
+                self._write(labels, plane, box)
+        self._boxes = dict(boxes)
 
-    def _write(self, labels: npt.NDArray[np.uint16], box: Box, object_id: int) -> None:
+    def _widen(self, dtype: Any) -> None:
+        if np.dtype(dtype).itemsize > self.layer.data.dtype.itemsize:
+            self.layer.data = self.layer.data.astype(dtype)
+
+    def _write(self, labels: npt.NDArray[np.unsignedinteger], plane: Plane, box: Box) -> None:
         layer = self.layer
         row0, col0, row1, col1 = box
         window = (slice(row0, row1), slice(col0, col1))
-        wanted, shown = labels[window], layer.data[window]
-        rows, cols = np.nonzero((shown != wanted) & ((wanted == object_id) | (shown == object_id)))
+        wanted = labels[plane][window]
+        shown = self._frame.plane_of(layer.data, plane)[window]
+        rows, cols = np.nonzero(shown != wanted)
         if not len(rows):
             return
-        indices = (rows + row0, cols + col0)
+        there = shown[rows, cols]
+        ours = (wanted[rows, cols] > 0) | np.isin(there, np.fromiter(self._known, np.int64))
+        rows, cols = rows[ours], cols[ours]
         values = wanted[rows, cols].astype(layer.data.dtype)
+        indices = self._frame.index(plane, rows + row0, cols + col0)
         if not layer.loaded:
             # With asynchronous slicing the layer may not have been drawn yet, and `data_setitem`
             # would fail.
             layer.data[indices] = values
             layer.refresh()
-            return
-        with layer.block_history():
-            layer.data_setitem(indices, values)
+        elif len(rows):
+            with layer.block_history():
+                layer.data_setitem(indices, values)
 
     def match(self) -> None:
         """Follow the image's transform."""
-        place_at(self.layer, self._image)
+        self._frame.place(self.layer)

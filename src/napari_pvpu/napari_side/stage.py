@@ -93,7 +93,8 @@ class Stage(QObject):
         """Image layers of the viewer, from the bottom up."""
         viewer = self._viewer()
         layers = viewer.layers if viewer is not None else ()
-        return [layer for layer in layers if isinstance(layer, Image)]
+        ours = {layer for work in self._workspaces.values() for layer in work.overlays.layers}
+        return [layer for layer in layers if isinstance(layer, Image) and layer not in ours]
 
     @property
     def image(self) -> Image | None:
@@ -166,6 +167,9 @@ class Stage(QObject):
     def _prepare(self, workspace: Workspace) -> None:
         """Do what has to be done to a workspace that has come on; for the class above."""
 
+    def _prepare_results(self, layer: Any) -> None:
+        """Do what has to be done to a layer of accepted objects; for the class above."""
+
     def _activate(self, image: Image | None) -> None:
         """Show the workspace of this image and no other."""
         viewer, old = self._viewer(), self._workspace
@@ -180,7 +184,10 @@ class Stage(QObject):
             if image is None or viewer is None:
                 return
             if image not in self._workspaces:
-                self._workspaces[image] = Workspace(viewer, image, self._engine, self._worker)
+                made = Workspace(viewer, image, self._engine, self._worker)
+                made.outgrown.connect(self._replace)
+                made.results_made.connect(self._prepare_results)
+                self._workspaces[image] = made
             self._workspace = workspace = self._workspaces[image]
             workspace.changed.connect(self.changed)
             workspace.show()
@@ -200,6 +207,15 @@ class Stage(QObject):
         if image is not None:
             self._activate(image)
         self.changed.emit()
+
+    def _replace(self) -> None:
+        """Begin anew with an image that has become one of other axes."""
+        image, old = self.image, self._workspace
+        if image is None or old is None:
+            return
+        self._activate(None)
+        self._workspaces.pop(image).discard()
+        self._settle()
 
     def _settle(self, event: Any = None) -> None:
         """Work on the image at work if it is still there, else on the first that will do."""
@@ -260,6 +276,8 @@ class Stage(QObject):
         for workspace in self._workspaces.values():
             if workspace.results is not None and workspace.results.layer is layer:
                 workspace.forget_results()
+            elif not self._arranging:
+                workspace.overlays.forget(layer)
         if work is not None and layer is work.image:
             # At once, because a viewer that is closing gives no other sign.
             self._worker.stop()

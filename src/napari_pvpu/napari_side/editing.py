@@ -1,0 +1,270 @@
+"""Correcting what is there: opening objects by Alt+click, and edits of whole objects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari.utils.notifications import show_info
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QMessageBox
+
+from napari_pvpu.errors import OverlapError
+from napari_pvpu.napari_side.picking import mask_of, pick
+from napari_pvpu.napari_side.stage import Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from napari.layers import Labels
+
+    from napari_pvpu.napari_side.picking import Picked
+    from napari_pvpu.napari_side.workspace import Workspace
+    from napari_pvpu.session import Session
+
+__all__ = ["Editing"]
+
+ONE_PIXEL = 1.0
+SMOOTHING_RADIUS = 2.0
+"""Pixels by which an object grows, shrinks and is smoothed at a time."""
+
+NO_TARGET = "There is no object to edit; hold Alt and click on one first."
+
+
+class Editing(Stage):
+    """A stage on which accepted objects can be corrected; see `Stage` for its parameters."""
+
+    def __init__(self, viewer: Any) -> None:
+        super().__init__(viewer)
+        self._selected: int | None = None
+
+    def open(self) -> None:
+        viewer = self._viewer()
+        if not self._open and viewer is not None:
+            viewer.mouse_drag_callbacks.append(self._on_mouse)
+        super().open()
+
+    def close(self) -> None:
+        viewer = self._viewer()
+        if self._open and viewer is not None and self._on_mouse in viewer.mouse_drag_callbacks:
+            viewer.mouse_drag_callbacks.remove(self._on_mouse)
+        super().close()
+
+    @property
+    def target(self) -> int | None:
+        """Accepted object that edits are for: the one opened, or the one touched last."""
+        workspace = self._workspace
+        session = workspace.session if workspace is not None else None
+        if workspace is None or session is None:
+            return None
+        if session.plane == workspace.frame.plane and session.opened is not None:
+            return session.opened
+        return self._selected if self._selected in session.objects else None
+
+    # Opening
+
+    def open_object(self, object_id: int) -> None:
+        """Take an accepted object up again, with its prompts; accepting it keeps its id."""
+        self.wait()
+        if self._workspace is not None:
+            self._selected = object_id
+            self._workspace.perform(lambda session: session.open_object(object_id))
+            self.changed.emit()
+
+    def open_label(self, picked: Picked) -> None:
+        """Take up an object of any Labels layer, to correct it; that layer stays as it is."""
+        self.wait()
+        workspace = self._workspace
+        if workspace is None:
+            return
+        if workspace.results is not None and picked.layer is workspace.results.layer:
+            session = workspace.session
+            if session is not None and picked.object_id in session.objects:
+                self.open_object(picked.object_id)
+                return
+
+        def take(session: Session) -> Any:
+            mask, offset = mask_of(picked, workspace.frame)
+            free = picked.object_id not in session.objects and picked.object_id <= 65535
+            return session.open_mask(mask, picked.object_id if free else None, offset=offset)
+
+        workspace.perform(take)
+        self.changed.emit()
+
+    def open_at_cursor(self) -> None:
+        """Take up the object under the mouse, as Alt+click does."""
+        viewer = self._viewer()
+        if viewer is not None:
+            self._take_up(viewer.cursor.position, merging=False)
+
+    def adopt(self, layer: Labels) -> None:
+        """Begin with all objects of a Labels layer of the image's size; they keep their ids."""
+        self.wait()
+        if self._workspace is not None:
+            data = layer.data[0] if layer.multiscale else layer.data
+            shape = (*self._workspace.frame.plane_shape, *self._workspace.frame.shape)
+
+            def take(session: Session) -> None:
+                labels = data.reshape(shape) if data.size == session.labels.size else data
+                session.adopt(labels)
+
+            self._workspace.perform(take)
+
+    # Edits, each one step of undo
+
+    def delete_object(self) -> None:
+        """Delete the object that is open for correction or was touched last."""
+        self.wait()
+        workspace, target = self._workspace, self.target
+        if workspace is None or workspace.session is None:
+            return
+        if workspace.has_object and workspace.session.opened is None:
+            workspace.reset()
+        elif target is None:
+            show_info(NO_TARGET)
+        else:
+            workspace.perform(lambda session: _delete(session, target))
+
+    def fill_holes(self) -> None:
+        """Fill the holes of the object."""
+        self._edit(lambda session, target: session.fill_holes(target))
+
+    def smooth_object(self) -> None:
+        """Make the object's outline even."""
+        self._edit(lambda session, target: session.smooth(target, SMOOTHING_RADIUS))
+
+    def grow_object(self) -> None:
+        """Make the object larger by a pixel all round."""
+        self._edit(lambda session, target: session.grow(target, ONE_PIXEL))
+
+    def shrink_object(self) -> None:
+        """Make the object smaller by a pixel all round."""
+        self._edit(lambda session, target: session.shrink(target, ONE_PIXEL))
+
+    def merge_with(self, object_id: int) -> None:
+        """Make one object of the one touched last and another."""
+        self._edit(lambda session, target: session.merge([target, object_id]))
+
+    def split_object(self) -> None:
+        """Let the next line drawn cut the object in two."""
+        target = self._settled_target()
+        if target is None or self._workspace is None:
+            return
+        self._workspace.cutting = target
+        self.use_scribbles()
+        show_info(f"Draw a line right across object {target} to cut it in two.")
+
+    def _edit(self, change: Callable[[Session, int], Any]) -> None:
+        target = self._settled_target()
+        if target is not None and self._workspace is not None:
+            self._workspace.perform(lambda session: change(session, target))
+            self.changed.emit()
+
+    def _settled_target(self) -> int | None:
+        """Return the object that edits are for, accepted if it was open; tell if there is none."""
+        self.wait()
+        workspace = self._workspace
+        if workspace is None:
+            return None
+        if workspace.has_object:
+            return self.accept()
+        target = self.target
+        if target is None:
+            show_info(NO_TARGET)
+        return target
+
+    # Questions
+
+    def _accept(self, workspace: Workspace) -> int | None:
+        """Accept, and ask whose the pixels are that others have, if that is the rule."""
+        try:
+            object_id = workspace.accept()
+        except OverlapError as error:
+            rule = self.ask_overlap(error)
+            if rule is None:
+                return None
+            object_id = workspace.accept(rule)  # type: ignore[arg-type]  # it is one of them
+        if object_id is not None:
+            self._selected = object_id
+        return object_id
+
+    def ask_overlap(self, error: OverlapError) -> str | None:
+        """Ask whose the pixels are that two objects claim; None to let things be."""
+        count = sum(error.contested.values())
+        owners = ", ".join(map(str, error.contested))
+        box = QMessageBox()
+        box.setWindowTitle("Whose pixels?")
+        box.setText(f"{count} pixels of this object belong to others already ({owners}).")
+        keep = box.addButton("Leave them to the others", QMessageBox.ButtonRole.AcceptRole)
+        take = box.addButton("Take them", QMessageBox.ButtonRole.AcceptRole)
+        box.addButton(QMessageBox.StandardButton.Cancel)
+        box.exec()
+        clicked = box.clickedButton()
+        return "keep" if clicked is keep else "overwrite" if clicked is take else None
+
+    # The mouse
+
+    def _on_mouse(self, viewer: Any, event: Any) -> Generator[None, None, None]:
+        """Open, or merge, what is clicked on with Alt held."""
+        workspace = self._workspace
+        if workspace is None or "Alt" not in event.modifiers or event.button != 1:
+            return
+        active = viewer.layers.selection.active
+        ours = active in workspace.layers
+        if ours:
+            active.mode = "pan_zoom"  # what the tool would draw is not meant
+        position, merging = tuple(event.position), "Shift" in event.modifiers
+        moved = False
+        yield
+        while event.type == "mouse_move":
+            moved = True
+            yield
+        # Not in here: napari is still telling others of the event.
+        QTimer.singleShot(0, lambda: self._after_alt(position, merging, moved, ours))
+
+    def _after_alt(
+        self, position: tuple[float, ...], merging: bool, moved: bool, ours: bool
+    ) -> None:
+        viewer, workspace = self._viewer(), self._workspace
+        if viewer is None or workspace is None:
+            return
+        if ours:
+            self._arm()
+        if moved:
+            return
+        self._take_up(position, merging)
+
+    def _take_up(self, position: tuple[float, ...], merging: bool) -> None:
+        viewer, workspace = self._viewer(), self._workspace
+        if viewer is None or workspace is None:
+            return
+        picked = pick(viewer, workspace, position)
+        if picked is None:
+            show_info("There is no object here; Alt+click opens one for correction.")
+        elif merging and workspace.results is not None and picked.layer is workspace.results.layer:
+            self.merge_with(picked.object_id)
+        else:
+            self.open_label(picked)
+
+    # Of the class above
+
+    def wait(self, seconds: float = 60.0) -> bool:
+        """Let napari go on until everything asked for is answered."""
+        raise NotImplementedError
+
+    def accept(self) -> int | None:
+        """Keep the current object and begin the next."""
+        raise NotImplementedError
+
+    def use_scribbles(self) -> None:
+        """Take up the scribble tool."""
+        raise NotImplementedError
+
+    def _arm(self) -> None:
+        """Put the tool into the mouse's hand."""
+        raise NotImplementedError
+
+
+def _delete(session: Session, object_id: int) -> None:
+    if session.opened == object_id:
+        session.cancel()
+    session.delete(object_id)

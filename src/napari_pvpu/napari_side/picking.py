@@ -1,0 +1,95 @@
+"""Objects under the mouse: in our layer of accepted objects, or in anybody's labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Labels
+
+from napari_pvpu.errors import SessionError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+    from napari.viewer import Viewer
+
+    from napari_pvpu.napari_side.frame import Frame
+    from napari_pvpu.napari_side.workspace import Workspace
+
+__all__ = ["Picked", "mask_of", "pick"]
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """An object of a Labels layer, with the position in the world at which it was picked."""
+
+    layer: Labels
+    object_id: int
+    position: tuple[float, ...]
+
+
+def pick(viewer: Viewer, workspace: Workspace, position: Sequence[float]) -> Picked | None:
+    """Return the topmost object at a position of the viewer; the object at work does not count."""
+    for layer in reversed(viewer.layers):
+        if not isinstance(layer, Labels) or not layer.visible or layer in workspace.layers:
+            continue
+        found = layer.get_value(position, world=True)
+        value = found[1] if isinstance(found, tuple) else found  # of pyramids with the level
+        if value:
+            return Picked(layer, int(value), tuple(position))
+    return None
+
+
+def mask_of(picked: Picked, frame: Frame) -> tuple[npt.NDArray[np.bool_], tuple[int, int]]:
+    """Return the mask of an object in the pixels of the image, and where it begins.
+
+    The layer may lie anywhere and have pixels of another size; its last two axes are rows and
+    columns.
+
+    Returns
+    -------
+    mask : array, (h, w), bool
+        In the plane at work.
+    offset : (row, col)
+        Of its first pixel.
+
+    Raises
+    ------
+    SessionError
+        If no pixel of it lies in the image.
+    """
+    layer = picked.layer
+    full: Any = layer.data[0] if layer.multiscale else layer.data
+    index = np.round(layer.world_to_data(picked.position[-layer.ndim :])).astype(int)
+    plane = np.asarray(full[tuple(index[:-2])]) == picked.object_id
+    rows, cols = np.flatnonzero(plane.any(axis=1)), np.flatnonzero(plane.any(axis=0))
+    if not len(rows):
+        raise SessionError(f"“{layer.name}” holds no object {picked.object_id} here")
+    # The way from the layer's pixels to the image's is linear: three positions tell it.
+    start = index.astype(float)
+    corners = []
+    for step in ((0, 0), (1, 0), (0, 1)):
+        here = start.copy()
+        here[-2:] = step
+        corners.append(frame.pixel_of_world(layer.data_to_world(here), picked.position))
+    origin, down, right = np.array(corners)
+    way = np.stack([down - origin, right - origin], axis=1)
+    edges = [
+        (r, c) for r in (rows[0] - 0.5, rows[-1] + 0.5) for c in (cols[0] - 0.5, cols[-1] + 0.5)
+    ]
+    reached = np.array(edges) @ way.T + origin
+    first = np.maximum(np.floor(reached.min(axis=0)).astype(int), 0)
+    last = np.minimum(np.ceil(reached.max(axis=0)).astype(int) + 1, frame.shape)
+    if (first >= last).any():
+        raise SessionError(f"object {picked.object_id} of “{layer.name}” lies outside the image")
+    grid = np.moveaxis(np.mgrid[first[0] : last[0], first[1] : last[1]], 0, -1)
+    there = np.rint((grid - origin) @ np.linalg.inv(way).T).astype(int)
+    inside = ((there >= 0) & (there < plane.shape)).all(axis=-1)
+    mask = np.zeros(grid.shape[:2], bool)
+    mask[inside] = plane[there[inside][:, 0], there[inside][:, 1]]
+    if not mask.any():
+        raise SessionError(f"object {picked.object_id} of “{layer.name}” lies outside the image")
+    return mask, (int(first[0]), int(first[1]))

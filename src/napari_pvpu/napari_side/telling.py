@@ -1,0 +1,33 @@
+"""Errors as napari's notifications: sentences that say what to do."""
+
+from __future__ import annotations
+
+import logging
+
+from napari.utils.notifications import show_error, show_warning
+
+from napari_pvpu.errors import PvpuError
+
+__all__ = ["sentence", "tell", "trouble_of"]
+
+LOGGER = logging.getLogger(__name__)
+
+
+def tell(error: Exception) -> None:
+    """Tell the user of an error; what nobody expected also goes into the log."""
+    if isinstance(error, PvpuError):
+        show_warning(sentence(error))
+    else:
+        LOGGER.error("unexpected error while segmenting", exc_info=error)
+        show_error(f"Something unexpected went wrong ({error!r}); nothing accepted is lost.")
+
+
+def trouble_of(error: Exception) -> PvpuError:
+    """Return an error as one of ours."""
+    return error if isinstance(error, PvpuError) else PvpuError(repr(error))
+
+
+def sentence(error: Exception) -> str:
+    """Return the message of an error with a capital letter."""
+    text = str(error)
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,196 @@
+"""Correcting objects with the mouse and the keyboard, in a real window."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+
+from napari_pvpu import Click, attach
+from napari_pvpu.napari_side.panel import Panel
+from napari_pvpu.prompts import PriorMask
+
+pytestmark = pytest.mark.gui
+
+ALT = Qt.KeyboardModifier.AltModifier
+SHIFT = Qt.KeyboardModifier.ShiftModifier
+TWO = np.zeros((96, 128), np.uint16)
+TWO[20:40, 30:50] = 1
+TWO[20:40, 50:70] = 2
+
+
+@pytest.fixture
+def viewer(make_napari_viewer):
+    return make_napari_viewer(show=True)
+
+
+@pytest.fixture
+def controller(viewer, blobs):
+    viewer.add_image(blobs, name="blobs")
+    controller = attach(viewer)
+    assert controller.wait()
+    return controller
+
+
+@pytest.fixture
+def mouse(controller, viewer, make_mouse):
+    return make_mouse(viewer, viewer.layers["blobs"])
+
+
+@pytest.fixture
+def adopted(controller, viewer):
+    layer = viewer.add_labels(TWO.copy(), name="theirs")
+    controller.adopt(layer)
+    viewer.layers.remove(layer)
+    controller.use_clicks()
+    assert controller.wait()
+    return viewer.layers["blobs objects"]
+
+
+def test_alt_click_opens_an_object_and_accepting_keeps_its_id(
+    controller, viewer, mouse, adopted, qtbot
+) -> None:
+    np.testing.assert_array_equal(adopted.data, TWO)
+    mouse.click((30, 60), ALT)
+    qtbot.waitUntil(lambda: controller.session.opened == 2)
+    assert controller.workspace.prompts.read()[0].mask.all()
+    assert not (adopted.data == 2).any()
+    assert len(viewer.layers["Clicks"].data) == 0, "the click is no prompt"
+    assert controller.tool is not None, "the tool is back in the hand"
+    mouse.press_key(Qt.Key.Key_Return)
+    np.testing.assert_array_equal(adopted.data, TWO)
+    mouse.press_key(Qt.Key.Key_O)
+    assert controller.session.opened == 2
+
+
+def test_object_of_any_layer_is_opened_under_its_id(controller, viewer, mouse, qtbot) -> None:
+    small = np.zeros((48, 64), np.int64)
+    small[10:20, 15:25] = 7
+    viewer.add_labels(small, name="cellpose", scale=(2, 2), translate=(0.5, 0.5))
+    controller.use_clicks()
+    mouse.click((30, 40), ALT)
+    qtbot.waitUntil(lambda: controller.workspace.has_object)
+    [prior] = controller.session.prompts
+    assert isinstance(prior, PriorMask)
+    assert controller.accept() == 7
+    np.testing.assert_array_equal(controller.session.labels[20:40, 30:50], 7)
+    assert (controller.session.labels > 0).sum() == 400
+    assert (small == 7).sum() == 100, "the other layer stays as it is"
+
+
+def test_merging_by_the_mouse_and_edits_by_keys(controller, viewer, mouse, adopted, qtbot) -> None:
+    controller.open_object(1)
+    controller.accept()
+    mouse.click((30, 60), ALT | SHIFT)
+    qtbot.waitUntil(lambda: list(controller.session.objects) == [1])
+    assert (adopted.data[20:40, 30:70] == 1).all()
+    mouse.press_key(Qt.Key.Key_Period)
+    assert (adopted.data > 0).sum() > 800
+    mouse.press_key(Qt.Key.Key_Comma)
+    assert adopted.data[20:40, 30:70].all()
+    mouse.press_key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert (adopted.data > 0).sum() > 800
+    mouse.press_key(Qt.Key.Key_D, SHIFT)
+    assert not adopted.data.any()
+    controller.go_to(0)
+    np.testing.assert_array_equal(adopted.data, TWO)
+
+
+def test_line_cuts_an_object(controller, viewer, mouse, adopted, qtbot) -> None:
+    mouse.click((30, 60), ALT)
+    qtbot.waitUntil(lambda: controller.session.opened == 2)
+    mouse.press_key(Qt.Key.Key_K)
+    mouse.drag([(30, 46), (30, 74)])
+    assert controller.wait()
+    assert sorted(controller.session.objects) == [1, 2, 3]
+    assert not controller.workspace.has_object
+    assert len({adopted.data[22, 60], adopted.data[38, 60]}) == 2
+
+
+def test_double_click_accepts(controller, viewer, mouse, qtbot) -> None:
+    mouse.double_click((30, 40))
+    qtbot.waitUntil(lambda: list(controller.session.objects) == [1], timeout=20000)
+    assert len(controller.session.objects[1].prompts) == 1
+
+
+@pytest.mark.parametrize(("rule", "owner"), [("keep", 1), ("overwrite", 3), ("ask", 3)])
+def test_overlap_rule_decides(controller, adopted, monkeypatch, rule, owner) -> None:
+    controller.overlap = rule
+    asked = []
+    monkeypatch.setattr(controller, "ask_overlap", lambda error: asked.append(error) or "overwrite")
+    controller.session.open_mask(np.ones((10, 20), bool), offset=(35, 30))
+    controller.workspace.follow()
+    assert controller.accept() == 3
+    assert adopted.data[36, 31] == owner
+    assert len(asked) == (rule == "ask")
+
+
+def test_history_is_listed_and_gone_through(controller, viewer, qtbot) -> None:
+    panel = Panel(viewer)
+    controller.add(Click((30, 40)))
+    controller.accept()
+    steps = panel.history.steps
+    assert [steps.item(row).text() for row in range(steps.count())] == [
+        "Beginning",
+        "Click",
+        "Accept object 1",
+    ]
+    assert steps.currentRow() == 2
+    steps.itemClicked.emit(steps.item(1))
+    assert controller.workspace.prompts.read() == (Click((30, 40)),)
+    assert steps.currentRow() == 1
+    panel.close()
+
+
+def test_sliders_shape_the_mask(controller, viewer) -> None:
+    panel = Panel(viewer)
+    mask = np.zeros((30, 30), bool)
+    mask[5:20, 5:20] = True
+    mask[25:27, 25:27] = True
+    controller.session.open_mask(mask, offset=(20, 20))
+    controller.workspace.follow()
+    assert controller.session.mask.sum() == 229
+    panel.mask.min_size.setValue(10)
+    assert controller.session.mask.sum() == 225
+    panel.mask.smoothing.setValue(3.0)
+    assert controller.session.smoothing == 3.0
+    assert 0 < controller.session.mask.sum() < 225
+    controller.undo()
+    assert panel.mask.smoothing.value() == 0
+    panel.close()
+
+
+def test_overlays_show_what_the_network_thinks(controller, viewer) -> None:
+    panel = Panel(viewer)
+    controller.add(Click((30, 40)))
+    assert controller.wait()
+    for name, title in (("probability", "Probability"), ("uncertainty", "Uncertainty")):
+        panel.mask.overlays[name].setChecked(True)
+        layer = viewer.layers[title]
+        region = controller.session.region
+        values = region.probability if name == "probability" else controller.session.uncertainty
+        np.testing.assert_array_equal(layer.data, values)
+        assert controller.tool is not None, "the tool stays in the hand"
+        np.testing.assert_allclose(layer.data_to_world((0, 0)), (region.row, region.col))
+    panel.mask.overlays["hint"].setChecked(True)
+    assert [image.name for image in controller.images] == ["blobs"]
+    hint = controller.session.next_click_hint()
+    assert len(viewer.layers["Next click"].data) == (hint is not None)
+    controller.accept()
+    assert not viewer.layers["Probability"].data.any()
+    viewer.layers.remove(viewer.layers["Uncertainty"])
+    assert not panel.mask.overlays["uncertainty"].isChecked()
+    panel.mask.overlays["probability"].setChecked(False)
+    assert "Probability" not in viewer.layers
+    panel.close()
+
+
+def test_return_to_best_can_be_undone(controller) -> None:
+    for position in ((30, 40), (32, 44)):
+        controller.add(Click(position))
+    controller.add(Click((60, 90), positive=False))
+    assert controller.wait()
+    prompts, best = controller.session.prompts, controller.session.best.mask.sum()
+    controller.return_to_best()
+    assert controller.session.prompts == prompts
+    assert controller.session.mask.sum() == best
