@@ -199,7 +199,7 @@ def judge(
     settings: EvaluationSettings,
 ) -> dict[str, Any]:
     """IoU@k of each set, and the plain mean over sets."""
-    segmenter = Segmenter(weights, settings.device, propagation=propagation)
+    segmenter = Segmenter(weights, settings.device, propagation=propagation, store=False)
     em = propagation is not None
     found: dict[str, dict[str, float]] = {}
     for folder in sets:

@@ -56,7 +56,7 @@ class TunedSegmenter(Segmenter):
     """A segmenter whose propagation may change, and which never encodes a view twice."""
 
     def __init__(self, model: str, device: str) -> None:
-        super().__init__(model, device=device)
+        super().__init__(model, device=device, store=False)
         self.chosen = PropagationSettings()
         self._known: dict[bytes, Any] = {}
 

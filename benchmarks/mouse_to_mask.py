@@ -10,6 +10,7 @@ user: a loop in Python around it would take Python's lock away from the worker's
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -87,6 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="pvpu-nano")
     options = parser.parse_args()
+    os.environ["NAPARI_PVPU_CACHE"] = "off"  # every view is to be encoded
     where = machine()
     viewer, controller = window(options.model)
     rows = []

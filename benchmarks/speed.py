@@ -26,7 +26,7 @@ def peak():
 from napari_pvpu import Click, Segmenter, SessionError, samples
 image = samples.load("ihc").image  # 512 x 512 x 3
 start = peak()
-session = Segmenter("%s", device="cpu").open(image)
+session = Segmenter("%s", device="cpu", store=False).open(image)
 session.value_propagation = True
 for row, col in [(400, 320), (150, 410), (250, 70), (400, 100), (60, 60)]:
     session.add(Click((row, col)))
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     where = machine()
-    segmenter = Segmenter(options.model, device=options.device)
+    segmenter = Segmenter(options.model, device=options.device, store=False)
     rows = [*network_rows(segmenter), *session_rows(segmenter), *process_rows(options.model)]
     for row in rows:
         print(f"{row['what']:58} {row['median']:>9} {row['p95'] or '':>9} {row['unit']}")

@@ -30,7 +30,7 @@ def replay(
     """Do a recorded session again and write its labels, the same bit for bit."""
     from napari_pvpu.export.tiff import write_tiff
     from napari_pvpu.journal import read_journal
-    from napari_pvpu.replay import read_recorded_image
+    from napari_pvpu.replay import read_recorded_image, were_rounded
     from napari_pvpu.replay import replay as do_again
     from napari_pvpu.segmenter import Segmenter
 
@@ -38,7 +38,9 @@ def replay(
     pixels = read_recorded_image(image, recorded.header["image"])
     made_with = recorded.header["model"]
     segmenter = Segmenter(
-        model or str(made_with["name"]), device=device or made_with["device"] or "auto"
+        model or str(made_with["name"]),
+        device=device or made_with["device"] or "auto",
+        store=were_rounded(made_with),
     )
     done = do_again(recorded, pixels, segmenter, exact=not any_result)
     write_tiff(out, done.labels, axes="".join((*done.source.plane_axes, "YX")))

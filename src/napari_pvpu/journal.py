@@ -44,7 +44,7 @@ class Recorded:
     ----------
     header : dict
         ``image`` (see `fingerprint`), ``open`` (arguments of `Segmenter.open`), ``model``
-        (``name``, ``weights``, ``device``) and more.
+        (``name``, ``weights``, ``device``, ``features``) and more.
     operations : tuple of Operation
         In the order in which they were done.
     length : int
@@ -288,6 +288,7 @@ def _header(session: Session, image: Any) -> dict[str, Any]:
             "name": getattr(predictor, "model_name", None),
             "weights": getattr(predictor, "weights_id", None),
             "device": getattr(predictor, "device", None),
+            "features": getattr(predictor, "kept_precision", None),
         },
     }
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari_pvpu.journal import Recorded
     from napari_pvpu.operations import Operation
 
-__all__ = ["apply", "read_recorded_image", "replay"]
+__all__ = ["apply", "read_recorded_image", "replay", "were_rounded"]
 
 
 def replay(
@@ -53,7 +53,9 @@ def replay(
         from napari_pvpu.segmenter import Segmenter
 
         model = recorded.header["model"]
-        segmenter = Segmenter(str(model["name"]), device=model["device"] or "auto")
+        segmenter = Segmenter(
+            str(model["name"]), device=model["device"] or "auto", store=were_rounded(model)
+        )
     _check_model(recorded.header["model"], segmenter)
     session = Session(ImageSource(image, **recorded.header["open"]), segmenter)
     for number, operation in enumerate(recorded.operations, start=1):
@@ -90,6 +92,11 @@ def apply(session: Session, operation: Operation) -> None:
         getattr(session, operation.name)(**values)
     else:
         raise JournalError(f"unknown operation {operation.name!r}")
+
+
+def were_rounded(model: dict[str, Any]) -> bool:
+    """Tell whether a recorded model's features were rounded, as those in a store are."""
+    return bool(model.get("features") == "float16")
 
 
 def read_recorded_image(path: Path, wanted: dict[str, Any]) -> Any:

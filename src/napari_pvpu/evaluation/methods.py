@@ -183,6 +183,7 @@ def make_method(
     if name == "pvpu":
         from napari_pvpu.segmenter import Segmenter
 
-        segmenter = Segmenter(model, device=device)
+        # Every view is encoded, for that is to be measured too, and in full precision.
+        segmenter = Segmenter(model, device=device, store=False)
         return SessionMethod(segmenter, em=em, threshold=threshold)
     return PredictorMethod(make_baseline(name))
