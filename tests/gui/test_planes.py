@@ -187,6 +187,7 @@ def test_axes_and_channels_are_chosen(begin, viewer, notices) -> None:
     assert controller.wait()
     assert controller.session.source.limits == ((0.0,) * 5, (300.0,) * 5)
     assert list(controller.session.objects) == [1], "objects are taken along"
+    assert controller.workspace.earlier is None, "there is nothing to go back to"
     controller.look = Look(axes="QQ")
     assert "more than once" in notices()[-1]
     assert controller.look == Look(axes="CYX", limits=(0.0, 300.0), gamma=0.5)

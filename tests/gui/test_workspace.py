@@ -39,10 +39,11 @@ class FloodEngine:
 
         self.predictor.decode = decode_when_allowed
 
-    def open(self, image: Any, **settings: Any) -> Session:
+    def open(self, image: Any, labels: Any = None, **settings: Any) -> Session:
         self.may_open.wait(10)
         if self.error is not None:
             raise self.error
+        assert labels is None
         return Session(ImageSource(image, **settings), self.predictor)
 
 

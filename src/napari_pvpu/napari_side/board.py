@@ -92,6 +92,7 @@ class Board(QObject):
         self.earlier: Earlier | None = None
         """A session of this image that was left before and may be resumed."""
         self._ending: Any = None
+        self._offers_earlier = True
         self._told_of_journal = self._travelling = False
         self._session_plane: Plane = self.frame.plane
         self._seen = 0
@@ -248,7 +249,8 @@ class Board(QObject):
             self._ending = None
 
     def _on_opened(self, opened: Opened) -> None:
-        self.earlier = opened.earlier
+        self.earlier = opened.earlier if self._offers_earlier else None
+        self._offers_earlier = True
         if opened.trouble is not None:
             self._on_journal_trouble(opened.trouble)
         self._take_session(opened)
@@ -301,6 +303,7 @@ class Board(QObject):
         self._end_session()
         self.prompts.write(())
         self.preview.clear()
+        self._offers_earlier = False  # it would be what has just been ended
         self.open(labels)
 
     def begin_anew(self) -> None:

@@ -86,7 +86,7 @@ def open_kept(
     session = engine.open(image, **settings)
     key, trouble, earlier = str(fingerprint(image)["hash"]), None, None
     try:
-        earlier = _newest(folder, key)
+        earlier = _newest(folder, key, getattr(session.predictor, "model_name", None))
         path = folder / _file_name(key)
         _ours.add(path)
         Journal.create(path, session, image, on_trouble=on_trouble)
@@ -162,21 +162,21 @@ def _in_use(path: Path) -> bool:
     return True
 
 
-def _newest(folder: Path, key: str) -> Earlier | None:
-    """Return the session of an image that was left last; None if there is none worth it."""
+def _newest(folder: Path, key: str, model: str | None) -> Earlier | None:
+    """Return the session of an image and a model that was left last; None if none is worth it."""
     from napari_pvpu.journal import read_journal
 
     for path in sorted(folder.glob(f"{key}-*{SUFFIX}"), reverse=True):
         if _in_use(path):
             continue
         try:
-            operations = read_journal(path, until_damage=True).operations
+            recorded = read_journal(path, until_damage=True)
             left = datetime.fromtimestamp(path.stat().st_mtime)
         except (JournalError, OSError):
             continue
-        if any(operation.name != "set" for operation in operations):
-            count = sum(operation.name == "accept" for operation in operations)
-            return Earlier(path, left, count)
+        names = [operation.name for operation in recorded.operations]
+        if recorded.header["model"]["name"] == model and set(names) - {"set"}:
+            return Earlier(path, left, names.count("accept"))
     return None
 
 

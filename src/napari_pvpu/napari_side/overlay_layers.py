@@ -27,7 +27,8 @@ OVERLAYS = {
 }
 """Names of the layers; each is there as long as it is wanted."""
 
-COLORMAPS = {PROBABILITY: "viridis", UNCERTAINTY: "inferno"}
+COLORMAPS = {PROBABILITY: "magma", UNCERTAINTY: "inferno"}
+"""Both begin with black, which adds nothing to the image below."""
 
 
 class Overlays:
