@@ -15,6 +15,7 @@ from napari_pvpu.cli_doctor import doctor
 from napari_pvpu.cli_evaluate import evaluate, evaluate_all, model_card, report
 from napari_pvpu.cli_export import ManyScales, export
 from napari_pvpu.cli_models import convert, models
+from napari_pvpu.cli_onnx import export_onnx
 from napari_pvpu.cli_parsing import (
     Device,
     Em,
@@ -56,6 +57,7 @@ def segment(
     device: Device = "auto",
     em: Em = False,
     threshold: Threshold = 0.5,
+    runtime: Annotated[str, typer.Option(help="torch, or a folder from export-onnx.")] = "torch",
 ) -> None:
     """Segment one object of an image with prompts given in pixels (row, column).
 
@@ -78,7 +80,7 @@ def segment(
         raise PromptError("no prompt was given; use --click, --box or --scribble")
     if out.suffix.lower() not in (".tif", ".tiff", ".png"):
         raise PvpuError(f"labels cannot be written as {out.name!r}; use a name in .tif or .png")
-    session = Segmenter(model, device=device).open(read_image(image))
+    session = Segmenter(model, device=device, runtime=runtime).open(read_image(image))
     session.threshold = threshold
     session.value_propagation = em
     for prompt in prompts:
@@ -115,6 +117,7 @@ app.command()(convert)
 app.command(cls=ManyScales)(export)
 app.command()(replay)
 app.command()(doctor)
+app.command()(export_onnx)
 app.add_typer(models)
 
 if __name__ == "__main__":

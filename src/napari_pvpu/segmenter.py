@@ -50,6 +50,9 @@ class Segmenter:
         environment variable NAPARI_PVPU_CACHE names (``off`` for nowhere), or a folder. Answers
         are the same whether features were found there or not, as all are rounded to float16.
         False keeps nothing, rounds nothing, and always runs the encoder.
+    runtime : str or Path
+        ``"torch"``, or the folder that ``napari-pvpu export-onnx`` wrote for this model: ONNX
+        Runtime computes, on the CPU.
 
     Raises
     ------
@@ -86,6 +89,7 @@ class Segmenter:
         propagation: PropagationSettings | None = None,
         precision: str = "auto",
         store: bool | str | Path | FeatureStore = True,
+        runtime: str | Path = "torch",
     ) -> None:
         wait_passively()
         # torch takes seconds to import; until here nobody needed it.
@@ -103,6 +107,7 @@ class Segmenter:
             precision,
             store=kept,
             rounded=store is not False,
+            runtime=runtime,
         )
         self._propagation = propagation or PropagationSettings()
 

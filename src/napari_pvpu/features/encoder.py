@@ -14,22 +14,24 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from napari_pvpu.errors import DeviceError
 from napari_pvpu.features.devices import choose_device, keep_memory, one_thread
 from napari_pvpu.features.kept_features import FeatureKeeper
 from napari_pvpu.features.prompt_tensors import prompt_batch
-from napari_pvpu.features.runners import SafeRunner
+from napari_pvpu.features.runners import SafeRunner, TorchRunner
 from napari_pvpu.model_files import load_network
 from napari_pvpu.networks.interface import count_parameters
 from napari_pvpu.propagation.within_view import ValuePropagation
 from napari_pvpu.records import RawPrediction
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from napari_pvpu.features.runners import Runner
     from napari_pvpu.features.store import FeatureStore
-    from napari_pvpu.networks.interface import Features
+    from napari_pvpu.networks.interface import Features, PromptableNetwork
     from napari_pvpu.prompts import Prompt
     from napari_pvpu.propagation import PropagationSettings
 
@@ -63,6 +65,8 @@ class ViewEncoder:
     rounded : bool, optional
         Whether features are rounded to float16 as a store does, so that answers are the same with
         and without one. By default with a store only.
+    runtime : str or Path
+        ``"torch"``, or a folder that `export_onnx` wrote for this model, for ONNX Runtime.
 
     Raises
     ------
@@ -79,11 +83,15 @@ class ViewEncoder:
         *,
         store: FeatureStore | None = None,
         rounded: bool | None = None,
+        runtime: str | Path = "torch",
     ) -> None:
+        make: Callable[..., Runner] = TorchRunner
+        if runtime != "torch":
+            device, make = _on_cpu(device, precision), partial(_onnx_runner, folder=runtime)
         place = choose_device(device)
         self._kept: OrderedDict[Hashable, Features] = OrderedDict()
         load = partial(load_network, model)
-        self._runner = SafeRunner(load, place, precision, release=self._kept.clear)
+        self._runner = SafeRunner(load, place, precision, release=self._kept.clear, make=make)
         self._small = count_parameters(self._runner.network)[0] < SMALL
         keep_memory()
         self._cache_views = max(1, cache_views)
@@ -236,6 +244,25 @@ class ViewEncoder:
         """Torch's threads, one or all of them, for what is computed next."""
         on_cpu = self._runner.device.type == "cpu"
         return one_thread() if self._small and on_cpu else nullcontext()
+
+
+def _on_cpu(device: str, precision: str) -> str:
+    """Return the CPU's name if a device and a precision allow for it and float32."""
+    if device not in ("auto", "cpu") or precision not in ("auto", "float32"):
+        raise DeviceError(
+            f"ONNX Runtime is used on the CPU in float32, not on {device!r} in {precision!r}; "
+            "leave both at 'auto', or use runtime='torch'"
+        )
+    return "cpu"
+
+
+def _onnx_runner(
+    network: PromptableNetwork, device: torch.device, precision: str, folder: str | Path
+) -> Runner:
+    from napari_pvpu.features.onnx_runtime import OnnxRunner
+
+    small = count_parameters(network)[0] < SMALL
+    return OnnxRunner(network, folder, 1 if small else torch.get_num_threads())
 
 
 def _to_numpy(logits: torch.Tensor) -> Floats:
