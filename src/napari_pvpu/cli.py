@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from napari_pvpu.cli_cache import cache
 from napari_pvpu.cli_data import check_data, contact_sheet, pack, train
 from napari_pvpu.cli_doctor import doctor
+from napari_pvpu.cli_embed import ManyScalesAndSizes, embed
 from napari_pvpu.cli_evaluate import evaluate, evaluate_all, model_card, report
 from napari_pvpu.cli_export import ManyScales, export
 from napari_pvpu.cli_models import convert, models
@@ -116,6 +118,8 @@ app.command()(contact_sheet)
 app.command()(convert)
 app.command(cls=ManyScales)(export)
 app.command()(replay)
+app.command(cls=ManyScalesAndSizes)(embed)
+app.add_typer(cache)
 app.command()(doctor)
 app.command()(export_onnx)
 app.add_typer(models)

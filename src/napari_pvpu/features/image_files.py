@@ -1,0 +1,132 @@
+"""Opening image files as the plugin sees them in napari: lazily where the format allows it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_pvpu.axes_metadata import axes_from_tiff, fit_axes
+from napari_pvpu.errors import DatasetError, ImageError
+from napari_pvpu.source import ImageSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["find_images", "open_image"]
+
+_TIFF = (".tif", ".tiff")
+_NPY = ".npy"
+_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+_ZARR = ("zarr.json", ".zattrs", ".zgroup")
+
+
+def find_images(paths: Iterable[str | Path]) -> list[Path]:
+    """Return image files, with those of a folder in the folder's place, by name.
+
+    Parameters
+    ----------
+    paths : iterable of path
+        Files, folders of an OME-Zarr, and folders that hold such.
+
+    Raises
+    ------
+    DatasetError
+        If a folder holds no image.
+    """
+    found: list[Path] = []
+    for path in map(Path, paths):
+        if not path.is_dir() or _is_zarr(path):
+            found.append(path)
+            continue
+        inside = sorted(each for each in path.iterdir() if _is_image(each))
+        if not inside:
+            raise DatasetError(
+                f"there is no image in {path}; give files in TIFF, PNG, JPEG, WebP or NPY, or "
+                "folders of OME-Zarr"
+            )
+        found += inside
+    return list(dict.fromkeys(found))
+
+
+def open_image(
+    path: str | Path,
+    axes: str | None = None,
+    channels: Sequence[int] | None = None,
+) -> ImageSource:
+    """Open an image file, an NPY as a memory map and an OME-Zarr with all its levels.
+
+    Parameters
+    ----------
+    path : path
+        TIFF, NPY, a picture, or the folder of an OME-Zarr.
+    axes : str, optional
+        What its axes are; by default what the file says, else what `ImageSource` makes of it.
+    channels : sequence of int, optional
+        See `ImageSource`.
+
+    Raises
+    ------
+    ImageError, ExportError, DatasetError
+        If it cannot be read or cannot be segmented.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise ImageError(f"there is no file {path}; check the path")
+    image, told = _read(path)
+    count = len((image[0] if isinstance(image, list) else image).shape)
+    return ImageSource(image, axes=axes or fit_axes(told, count), channels=channels)
+
+
+def _read(path: Path) -> tuple[Any, str | None]:
+    """Return an array or the levels of a pyramid, and axes if the file tells them."""
+    if path.is_dir():
+        return _open_zarr(path)
+    suffix = path.suffix.lower()
+    if suffix in _TIFF:
+        return _read_tiff(path)
+    if suffix == _NPY:
+        try:
+            return np.load(path, mmap_mode="r", allow_pickle=False), None
+        except (OSError, ValueError, EOFError) as error:
+            raise ImageError(f"{path} cannot be read: {error}") from error
+    from napari_pvpu.evaluation.dataset import read_image
+
+    return read_image(path), None
+
+
+def _read_tiff(path: Path) -> tuple[Any, str | None]:
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(path) as file:
+            series = file.series[0]
+            return series.asarray(), axes_from_tiff(series.axes)
+    except (OSError, ValueError, IndexError, KeyError, tifffile.TiffFileError) as error:
+        raise ImageError(f"{path} cannot be read as a TIFF: {error}") from error
+
+
+def _open_zarr(path: Path) -> tuple[Any, str | None]:
+    from napari_pvpu.export.ome_zarr import open_ngff
+
+    full, metadata = open_ngff(path)
+    import zarr
+
+    group = zarr.open_group(str(path), mode="r")
+    datasets = metadata["attributes"]["multiscales"][0]["datasets"]
+    try:
+        levels = [full, *(group[each["path"]] for each in datasets[1:])]
+    except KeyError as error:
+        raise ImageError(f"{path} names a level that it does not have: {error}") from error
+    return levels, str(metadata["axes"])
+
+
+def _is_zarr(path: Path) -> bool:
+    return path.is_dir() and any((path / name).is_file() for name in _ZARR)
+
+
+def _is_image(path: Path) -> bool:
+    if path.name.startswith("."):
+        return False
+    return path.suffix.lower() in (*_TIFF, _NPY, *_PICTURES) or _is_zarr(path)
