@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
-from functools import partial
 
 import numpy as np
 import pytest
@@ -13,6 +11,7 @@ import torch
 from napari_pvpu.devices import Trial
 from napari_pvpu.errors import DeviceError, DeviceWarning
 from napari_pvpu.features import encoder as encoder_module
+from napari_pvpu.features import runners as runners_module
 from napari_pvpu.features.encoder import ViewEncoder
 from napari_pvpu.features.runners import SafeRunner, TorchRunner
 from napari_pvpu.networks.models import build_model
@@ -27,7 +26,6 @@ class Card(TorchRunner):
 
     errors: tuple[Exception, ...] = ()
     offset = 0.0
-    slow: tuple[str, ...] = ("bf16", "float16")
 
     def __init__(self, network, device, precision):
         super().__init__(network, CPU, "float32")
@@ -38,8 +36,6 @@ class Card(TorchRunner):
     def encode(self, views):
         self.batches.append(len(views))
         self.fail()
-        if self.precision in self.slow:
-            time.sleep(0.03)
         here, self.device = self.device, CPU
         try:
             return super().encode(views)
@@ -191,21 +187,33 @@ def test_an_error_of_the_work_itself_is_not_hidden(load, card):
         runner.encode(torch.zeros(1, 2, 64, 64))
 
 
-def test_half_precision_is_taken_where_it_is_clearly_faster(load, card):
-    card.slow = ("float32", "float16")
-    assert on_card(load, card, "auto").precision == "bf16"
-    card.slow = ("float32", "bf16", "float16")
-    assert on_card(load, card, "auto").precision == "float32"
+@pytest.mark.parametrize(
+    ("taken_ms", "chosen"),
+    [
+        ({"float32": 10, "bf16": 4, "float16": 5}, "bf16"),
+        ({"float32": 10, "bf16": 5, "float16": 4}, "float16"),
+        ({"float32": 10, "bf16": 9, "float16": 30}, "float32"),
+    ],
+    ids=["bf16", "float16", "hardly"],
+)
+def test_half_precision_is_taken_where_it_is_clearly_faster(
+    load, card, monkeypatch, taken_ms, chosen
+):
+    clock = lambda runner, trial: (taken_ms[runner.precision], 1.0)  # noqa: E731
+    monkeypatch.setattr(runners_module, "time_runner", clock)
+    assert on_card(load, card, "auto").precision == chosen
 
 
-def test_half_precision_that_is_wrong_is_not_taken(load, card):
+def test_half_precision_that_is_wrong_is_not_taken(load, card, monkeypatch):
     class WrongInHalf(card):
-        slow = ("float32",)
-
         def __init__(self, network, device, precision):
             super().__init__(network, device, precision)
             self.offset = 0.0 if precision == "float32" else 5.0
 
+    fast = {"float32": 10, "bf16": 1, "float16": 1}
+    monkeypatch.setattr(
+        runners_module, "time_runner", lambda runner, _: (fast[runner.precision], 1)
+    )
     runner = on_card(load, WrongInHalf, "auto")
     assert (runner.precision, runner.notice) == ("float32", None)
     with pytest.warns(DeviceWarning, match="other numbers in bf16"):
@@ -236,8 +244,7 @@ def test_an_encoder_goes_on_with_the_views_it_knew(load, card, tmp_path, monkeyp
     path = tmp_path / "small.safetensors"
     save_weights(load(), path, dtype=torch.float32)
     monkeypatch.setattr(encoder_module, "choose_device", lambda name: CARD)
-    make = partial(SafeRunner, make=card)
-    monkeypatch.setattr(encoder_module, "SafeRunner", make)
+    monkeypatch.setattr(encoder_module, "TorchRunner", card)
     encoder = ViewEncoder(path, "cuda:7", precision="float32")
     assert (encoder.device, encoder.notice) == ("cuda:7", None)
     view = np.random.default_rng(0).random((3, 64, 64), np.float32)
