@@ -155,7 +155,13 @@ def on_this_machine(
             while (left or at_hand) and not suspects:
                 while left and len(at_hand) < workers:
                     job = left.pop()
-                    at_hand[pool.submit(embed_part, job, settings)] = job
+                    try:
+                        at_hand[pool.submit(embed_part, job, settings)] = job
+                    except BrokenProcessPool:  # between two jobs
+                        suspects = [job, *at_hand.values()]
+                        break
+                if suspects:
+                    break
                 ended, _ = wait(at_hand, return_when=FIRST_COMPLETED)
                 for future in ended:
                     job = at_hand.pop(future)
