@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
 
 from napari_pvpu import Click, attach
 from napari_pvpu.napari_side.panel import Panel
@@ -179,6 +180,7 @@ def test_overlays_show_what_the_network_thinks(controller, viewer) -> None:
     controller.accept()
     assert not viewer.layers["Probability"].data.any()
     viewer.layers.remove(viewer.layers["Uncertainty"])
+    QTest.qWait(20)  # layers are looked at when napari has finished with what it is at
     assert not panel.mask.overlays["uncertainty"].isChecked()
     panel.mask.overlays["probability"].setChecked(False)
     assert "Probability" not in viewer.layers

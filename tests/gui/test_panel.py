@@ -163,7 +163,7 @@ def test_step_buttons_are_enabled_when_they_can_do_something(panel, viewer) -> N
     panel.accept.click()
     assert viewer.layers["blobs objects"].data[30, 40] == 1
     assert enabled() == ["Undo"]
-    assert panel.hint.text() == "1 object kept. Click on an object."
+    assert panel.hint.text() == "1 object kept; Alt+click corrects one. Click on an object."
     panel.controller.add(Click((60, 90)))
     assert panel.controller.wait()
     assert "Enter keeps the object" in panel.hint.text()

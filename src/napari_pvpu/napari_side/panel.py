@@ -229,7 +229,7 @@ class Panel(QWidget):
         threshold = QFormLayout()
         threshold.addRow("Threshold", self.threshold)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(8, 8, 8, 8)
+        layout.setContentsMargins(5, 8, 5, 8)
         layout.setSpacing(6)
         layout.addLayout(form)
         layout.addWidget(self.earlier)

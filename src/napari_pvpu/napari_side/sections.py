@@ -76,7 +76,7 @@ class ImageSection(QWidget):
         for name, text in PROJECTIONS.items():
             self.projection.addItem(text, name)
         self.projection.setToolTip("The network sees three channels: what becomes of more")
-        self.displayed = QCheckBox("Use contrast limits and gamma")
+        self.displayed = QCheckBox("Use contrast limits, gamma")
         self.displayed.setToolTip(
             "Segment the image as it is displayed: with the layer's contrast limits and gamma as "
             "they are now. Otherwise the range of its values is found."
@@ -161,7 +161,7 @@ class MaskSection(QWidget):
         self.overlap.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
-        self.overlap.setMinimumContentsLength(8)
+        self.overlap.setMinimumContentsLength(6)
         self.overlays = {name: QCheckBox(text) for name, (text, _) in SHOWN.items()}
         self.best = QPushButton("Return to best mask")
         self.best.setToolTip("Take the mask, so far, that agrees best with all marks")
