@@ -86,5 +86,5 @@ def test_any_box_is_on_the_view_and_has_its_corners_in_order(top, left, tall, wi
 
 @pytest.mark.parametrize(("depth", "half"), [(1.0, 1.0), (2.0, 3.0), (4.0, 7.0)])
 def test_boxes_within_reach_as_far_as_it_is_deep(depth: float, half: float) -> None:
-    box = box_within(torch.tensor([[30.0, 20.0]]), torch.tensor([depth]))
+    box = box_within(torch.tensor([[30.0, 20.0]]), torch.tensor([depth]), 64)
     assert box[0].tolist() == [[30 - half, 20 - half], [30 + half, 20 + half]]

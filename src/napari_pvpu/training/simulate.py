@@ -225,7 +225,7 @@ class SimulatedUser:
             corners = (
                 box_around(ground.region, self.habits, self.generator)
                 if scene.prediction is None
-                else box_within(position, ground.depth_at(position))
+                else box_within(position, ground.depth_at(position), aim.region.shape[-1])
             )
             boxed = (plan.kind == BOX) & ((corners[:, 1] - corners[:, 0]).amin(1) >= 2)
             corners = torch.cat([corners, points[:, 2:]], dim=1)

@@ -83,7 +83,7 @@ def box_around(region: Tensor, habits: UserHabits, generator: torch.Generator) -
     return torch.stack([low, high], dim=1).clamp(-0.5, size - 0.5)
 
 
-def box_within(centre: Tensor, depth: Tensor) -> Tensor:
+def box_within(centre: Tensor, depth: Tensor, size: int) -> Tensor:
     """Box the largest squares around given pixels that lie in their regions.
 
     Parameters
@@ -92,6 +92,8 @@ def box_within(centre: Tensor, depth: Tensor) -> Tensor:
         ``(N, 2)``, row and column.
     depth : Tensor
         ``(N,)``, depth of the region there, in steps of two pixels.
+    size : int
+        Side of the view, at whose border boxes end.
 
     Returns
     -------
@@ -99,4 +101,4 @@ def box_within(centre: Tensor, depth: Tensor) -> Tensor:
         ``(N, 2, 2)`` float32: low and high corner, of row and column.
     """
     reach = (depth * 2 - 1).clamp(min=1)[:, None]
-    return torch.stack([centre - reach, centre + reach], dim=1)
+    return torch.stack([centre - reach, centre + reach], dim=1).clamp(-0.5, size - 0.5)
