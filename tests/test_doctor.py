@@ -10,11 +10,11 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-import napari_pvpu.devices as devices_module
 import napari_pvpu.doctor as doctor_module
+import napari_pvpu.features.device_trial as devices_module
 from napari_pvpu.cli import app
-from napari_pvpu.devices import Comparison, Trial, compare
 from napari_pvpu.doctor import examine
+from napari_pvpu.features.device_trial import Comparison, Trial, compare
 
 
 @pytest.fixture(scope="module")

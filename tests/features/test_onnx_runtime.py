@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from napari_pvpu.devices import Trial, compare
 from napari_pvpu.errors import ConfigError, DeviceError
+from napari_pvpu.features.device_trial import Trial, compare
 from napari_pvpu.features.encoder import ViewEncoder
 from napari_pvpu.features.prompt_tensors import prompt_batch
 from napari_pvpu.features.runners import TorchRunner

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from napari_pvpu.devices import Trial
 from napari_pvpu.errors import DeviceError, DeviceWarning
 from napari_pvpu.features import encoder as encoder_module
 from napari_pvpu.features import runners as runners_module
+from napari_pvpu.features.device_trial import Trial
 from napari_pvpu.features.encoder import ViewEncoder
 from napari_pvpu.features.runners import SafeRunner, TorchRunner
 from napari_pvpu.networks.models import build_model

@@ -49,6 +49,12 @@ def test_round_trip_keeps_config_and_weights(file: Path, small_config: ModelConf
         torch.testing.assert_close(value, expected[name], rtol=1e-3, atol=1e-3)
 
 
+def test_whoever_may_read_new_files_may_read_weights(file: Path, tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    plain.touch()
+    assert file.stat().st_mode == plain.stat().st_mode
+
+
 def test_cut_file_is_reported(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:-1000])
     with pytest.raises(WeightsError, match=str(file)):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
-from napari_pvpu.devices import PRECISIONS, Trial, compare, time_runner
 from napari_pvpu.errors import DeviceError, DeviceWarning
+from napari_pvpu.features.device_trial import PRECISIONS, Trial, compare, time_runner
 from napari_pvpu.networks.inference import fast_decode
 from napari_pvpu.networks.interface import Features
 
@@ -28,10 +28,9 @@ _HALF = {"bf16": torch.bfloat16, "float16": torch.float16}
 _WORTH_IT = 1.2
 """Half precision has to be this many times as fast as float32 to be chosen."""
 
-_ON_DEVICE = (RuntimeError, NotImplementedError)
-"""What torch raises for full memory, failed kernels and operations that a device lacks."""
 
-
+# torch raises RuntimeError for full memory, for failed kernels and, as NotImplementedError, for
+# operations that a device lacks.
 class _WrongNumbersError(RuntimeError):
     """Numbers that the CPU would not give; the message begins with "it gave"."""
 
@@ -165,7 +164,7 @@ class SafeRunner:
         wanted = trial.ask(TorchRunner(self.network, self._cpu))
         try:
             self._runner = self._checked(device, precision, trial, wanted)
-        except _ON_DEVICE as error:
+        except RuntimeError as error:
             self._fall_back(device, _reason(error))
 
     @property
@@ -184,7 +183,7 @@ class SafeRunner:
             return self._runner.encode(views)
         try:
             return self._encode_or_smaller(views)
-        except _ON_DEVICE as error:
+        except RuntimeError as error:
             self._fall_back(self.device, _reason(error))
             return self._runner.encode(views)
 
@@ -195,7 +194,7 @@ class SafeRunner:
         try:
             try:
                 decoded = self._runner.decode(features, prompts, previous)
-            except _ON_DEVICE as error:
+            except RuntimeError as error:
                 if not _is_out_of_memory(error):
                     raise
                 self._free()
@@ -203,7 +202,7 @@ class SafeRunner:
             if bool(decoded.logits.isfinite().all()):
                 return decoded
             reason = "it gave logits that are not finite"
-        except _ON_DEVICE as error:
+        except RuntimeError as error:
             reason = _reason(error)
         self._fall_back(self.device, reason)
         return self._runner.decode(features, prompts, previous)
@@ -215,7 +214,7 @@ class SafeRunner:
     def _encode_or_smaller(self, views: Tensor) -> Features:
         try:
             features = self._runner.encode(views)
-        except _ON_DEVICE as error:
+        except RuntimeError as error:
             if not _is_out_of_memory(error):
                 raise
             self._free()
@@ -242,7 +241,7 @@ class SafeRunner:
         best = tried("float32")
         best_ms = time_runner(best, trial)[0] / _WORTH_IT
         for name in _HALF:
-            with suppress(*_ON_DEVICE):  # a device need not have, or be good at, all precisions
+            with suppress(RuntimeError):  # a device need not have, or be good at, all precisions
                 half = tried(name)
                 half_ms = time_runner(half, trial)[0]
                 if half_ms < best_ms:

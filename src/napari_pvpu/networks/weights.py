@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from napari_pvpu.errors import ConfigError, ModelNotFoundError, WeightsError
 from napari_pvpu.networks.config import ModelConfig
@@ -57,7 +57,9 @@ def save_weights(
     }
     header = dict(metadata or {})
     header |= {"format": _FORMAT, "config": json.dumps(model.config.to_dict())}
-    save_file({name: value.contiguous() for name, value in state.items()}, str(path), header)
+    tensors = {name: value.contiguous() for name, value in state.items()}
+    # Not `save_file`, whose files nobody but their owner can read.
+    Path(path).write_bytes(save(tensors, header))
 
 
 def read_config(path: str | Path) -> ModelConfig:
