@@ -44,7 +44,7 @@ def test_every_format_is_written_from_the_menu(
     for name, entry in panel.exports.items():
         path = tmp_path / f"{name}{FORMATS[name].suffixes[0]}"
         monkeypatch.setattr(
-            "napari_pvpu.napari_side.panel.QFileDialog.getSaveFileName",
+            "napari_pvpu.napari_side.views.steps.QFileDialog.getSaveFileName",
             lambda *arguments, path=path: (str(path), ""),
         )
         entry.trigger()

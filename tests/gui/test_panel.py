@@ -11,7 +11,8 @@ from qtpy.QtWidgets import QLabel, QPushButton
 from napari_pvpu import Click, attach
 from napari_pvpu.napari_side.controller import KEYS, Tool
 from napari_pvpu.napari_side.engine import bundled_models
-from napari_pvpu.napari_side.panel import NARROWEST, OTHER_WEIGHTS, Panel
+from napari_pvpu.napari_side.panel import NARROWEST, Panel
+from napari_pvpu.napari_side.views.choosing import OTHER_WEIGHTS
 
 pytestmark = pytest.mark.gui
 
@@ -100,7 +101,7 @@ def test_models_are_the_bundled_ones_the_current_one_and_a_file(panel, weights) 
 def test_other_weights_are_taken_from_a_file(panel, monkeypatch, tmp_path, weights) -> None:
     copy = tmp_path / "mine.safetensors"
     copy.write_bytes(weights.read_bytes())
-    dialog = "napari_pvpu.napari_side.panel.QFileDialog.getOpenFileName"
+    dialog = "napari_pvpu.napari_side.views.choosing.QFileDialog.getOpenFileName"
     monkeypatch.setattr(dialog, lambda *_: ("", ""))
     last = panel.model.count() - 1
     panel.model.activated.emit(last)

@@ -1,0 +1,99 @@
+"""What is done with an object: accept, undo, redo, reset, edit; and the way out into files."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import QFileDialog, QMenu, QVBoxLayout, QWidget
+
+from napari_pvpu.export import FORMATS
+from napari_pvpu.napari_side.exporting import file_filters
+from napari_pvpu.napari_side.views.widgets import button, row, shortcut
+
+if TYPE_CHECKING:
+    from napari_pvpu.napari_side.controller import Controller
+
+__all__ = ["EDITS", "StepButtons"]
+
+STEPS = (
+    ("accept", "Accept object", "Keep this object, begin the next"),
+    ("undo", "Undo", "Take the last step back"),
+    ("redo", "Redo", "Make it again"),
+    ("reset", "Reset", "Drop this object and its prompts"),
+)
+EDITS = (
+    ("open_at_cursor", "Open under the mouse"),
+    ("split_object", "Split along a line"),
+    ("fill_holes", "Fill holes"),
+    ("smooth_object", "Smooth"),
+    ("grow_object", "Grow by a pixel"),
+    ("shrink_object", "Shrink by a pixel"),
+    ("delete_object", "Delete"),
+)
+"""Entries of the menu Edit object, by action."""
+
+
+class StepButtons(QWidget):
+    """Buttons for the steps, and the menus Edit object and Export."""
+
+    def __init__(self, controller: Controller) -> None:
+        super().__init__()
+        self._controller = controller
+        self.steps = {action: button(text, tip, action) for action, text, tip in STEPS}
+        self.steps["accept"].setObjectName("accept")
+        self.edit = button(
+            "Edit object",
+            "Alt+click on an object opens it for correction; Alt+Shift+click on another one merges "
+            "the two",
+        )
+        self.edit.setMenu(self._edit_menu())
+        self.export = button("Export", "Write the accepted objects to a file")
+        self.export.setMenu(self._export_menu())
+        accept, *others = self.steps.values()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        layout.addWidget(accept)
+        layout.addLayout(row(*others))
+        layout.addLayout(row(self.edit, self.export))
+        for action, each in self.steps.items():
+            each.clicked.connect(getattr(controller, action))
+
+    def _edit_menu(self) -> QMenu:
+        menu = QMenu(self)
+        self.edits = {}
+        for action, text in EDITS:
+            entry = menu.addAction(f"{text}\t{shortcut(action)}")
+            entry.triggered.connect(getattr(self._controller, action))
+            self.edits[action] = entry
+        return menu
+
+    def _export_menu(self) -> QMenu:
+        menu = QMenu(self)
+        self.exports = {}
+        for name, each in FORMATS.items():
+            entry = menu.addAction(f"{each.title}…")
+            entry.triggered.connect(partial(self._on_export, name))
+            self.exports[name] = entry
+        return menu
+
+    def render_state(self) -> None:
+        """Show the state of the controller."""
+        work, exporting = self._controller.workspace, self._controller.exporting
+        self.steps["accept"].setEnabled(work is not None and work.has_object)
+        self.steps["reset"].setEnabled(work is not None and work.has_object)
+        self.steps["undo"].setEnabled(work is not None and work.can_undo)
+        self.steps["redo"].setEnabled(work is not None and work.can_redo)
+        self.edit.setEnabled(work is not None and (work.has_object or work.object_count > 0))
+        self.export.setEnabled(work is not None and work.object_count > 0 and exporting is None)
+
+    def _on_export(self, name: str, checked: bool = False) -> None:
+        image, suffixes = self._controller.image, FORMATS[name].suffixes
+        start = f"{image.name if image is not None else 'objects'}{suffixes[0]}"
+        path, _ = QFileDialog.getSaveFileName(
+            self, f"Export {FORMATS[name].title}", start, file_filters()[name]
+        )
+        if path:
+            path = path if path.lower().endswith(suffixes) else path + suffixes[0]
+            self._controller.export(path, name)
