@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_info
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QMessageBox
 
-from napari_pvpu.errors import OverlapError
 from napari_pvpu.napari_side.picking import mask_of, pick
-from napari_pvpu.napari_side.stage import Stage
+from napari_pvpu.napari_side.steps import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -18,7 +16,6 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
     from napari_pvpu.napari_side.picking import Picked
-    from napari_pvpu.napari_side.workspace import Workspace
     from napari_pvpu.session import Session
 
 __all__ = ["Editing"]
@@ -30,12 +27,8 @@ SMOOTHING_RADIUS = 2.0
 NO_TARGET = "There is no object to edit; hold Alt and click on one first."
 
 
-class Editing(Stage):
-    """A stage on which accepted objects can be corrected; see `Stage` for its parameters."""
-
-    def __init__(self, viewer: Any) -> None:
-        super().__init__(viewer)
-        self._selected: int | None = None
+class Editing(Steps):
+    """Steps that correct accepted objects, too; see `Stage` for the parameters."""
 
     def open(self) -> None:
         viewer = self._viewer()
@@ -172,35 +165,6 @@ class Editing(Stage):
             show_info(NO_TARGET)
         return target
 
-    # Questions
-
-    def _accept(self, workspace: Workspace) -> int | None:
-        """Accept, and ask whose the pixels are that others have, if that is the rule."""
-        try:
-            object_id = workspace.accept()
-        except OverlapError as error:
-            rule = self.ask_overlap(error)
-            if rule is None:
-                return None
-            object_id = workspace.accept(rule)  # type: ignore[arg-type]  # it is one of them
-        if object_id is not None:
-            self._selected = object_id
-        return object_id
-
-    def ask_overlap(self, error: OverlapError) -> str | None:
-        """Ask whose the pixels are that two objects claim; None to let things be."""
-        count = sum(error.contested.values())
-        owners = ", ".join(map(str, error.contested))
-        box = QMessageBox()
-        box.setWindowTitle("Whose pixels?")
-        box.setText(f"{count} pixels of this object belong to others already ({owners}).")
-        keep = box.addButton("Leave them to the others", QMessageBox.ButtonRole.AcceptRole)
-        take = box.addButton("Take them", QMessageBox.ButtonRole.AcceptRole)
-        box.addButton(QMessageBox.StandardButton.Cancel)
-        box.exec()
-        clicked = box.clickedButton()
-        return "keep" if clicked is keep else "overwrite" if clicked is take else None
-
     # The mouse
 
     def _on_mouse(self, viewer: Any, event: Any) -> Generator[None, None, None]:
@@ -244,24 +208,6 @@ class Editing(Stage):
             self.merge_with(picked.object_id)
         else:
             self.open_label(picked)
-
-    # Of the class above
-
-    def wait(self, seconds: float = 60.0) -> bool:
-        """Let napari go on until everything asked for is answered."""
-        raise NotImplementedError
-
-    def accept(self) -> int | None:
-        """Keep the current object and begin the next."""
-        raise NotImplementedError
-
-    def use_scribbles(self) -> None:
-        """Take up the scribble tool."""
-        raise NotImplementedError
-
-    def _arm(self) -> None:
-        """Put the tool into the mouse's hand."""
-        raise NotImplementedError
 
 
 def _delete(session: Session, object_id: int) -> None:

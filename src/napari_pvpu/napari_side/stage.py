@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 from napari.utils.notifications import show_warning
 from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtWidgets import QApplication
 
 from napari_pvpu.errors import ImageError
 from napari_pvpu.napari_side.engine import Engine, trouble_with
@@ -31,6 +33,10 @@ class Stage(QObject):
     """
 
     changed = Signal()
+    came_on = Signal(object)
+    """A `Workspace` has come on."""
+    results_made = Signal(object)
+    """A layer of accepted objects has been made."""
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
@@ -127,6 +133,20 @@ class Stage(QObject):
         """Whether anything is under way that will change what is shown."""
         return self._worker.busy or self._settling
 
+    def wait(self, seconds: float = 60.0) -> bool:
+        """Let napari go on until everything asked for is answered.
+
+        Returns
+        -------
+        bool
+            False if it took longer than `seconds`.
+        """
+        end = time.monotonic() + seconds
+        while self.busy and time.monotonic() < end:
+            QApplication.processEvents()
+            time.sleep(0.001)
+        return not self.busy
+
     @property
     def loading(self) -> bool:
         """Whether model or image are being made ready."""
@@ -164,12 +184,6 @@ class Stage(QObject):
 
     # Following the viewer
 
-    def _prepare(self, workspace: Workspace) -> None:
-        """Do what has to be done to a workspace that has come on; for the class above."""
-
-    def _prepare_results(self, layer: Any) -> None:
-        """Do what has to be done to a layer of accepted objects; for the class above."""
-
     def _activate(self, image: Image | None) -> None:
         """Show the workspace of this image and no other."""
         viewer, old = self._viewer(), self._workspace
@@ -186,14 +200,14 @@ class Stage(QObject):
             if image not in self._workspaces:
                 made = Workspace(viewer, image, self._engine, self._worker)
                 made.outgrown.connect(self._replace)
-                made.results_made.connect(self._prepare_results)
+                made.results_made.connect(self.results_made)
                 self._workspaces[image] = made
             self._workspace = workspace = self._workspaces[image]
             workspace.changed.connect(self.changed)
             workspace.show()
         finally:
             self._arranging = False
-        self._prepare(workspace)
+        self.came_on.emit(workspace)
 
     def _restart(self, engine: Engine) -> None:
         """Begin anew with another model or device; accepted objects stay in their layers."""
