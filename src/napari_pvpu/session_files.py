@@ -1,0 +1,196 @@
+"""A folder of session files: which one goes with an image, what to resume, and what may go.
+
+Every session has a file of its own, ``IMAGE-TIME-PROCESS.pvpu-session``, whose name tells of
+which image it is (a checksum), when it was begun, and which program writes it. A file in which
+nothing was done is removed when its session ends.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from napari_pvpu.errors import JournalError
+from napari_pvpu.fingerprints import fingerprint
+from napari_pvpu.journal import Journal, read_journal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from napari_pvpu.interaction import Predictor
+    from napari_pvpu.session import Session
+
+__all__ = [
+    "MOST_KEPT",
+    "SUFFIX",
+    "Earlier",
+    "begin_file",
+    "end_file",
+    "newest_file",
+    "resume_file",
+]
+
+SUFFIX = ".pvpu-session"
+MOST_KEPT = 50
+"""Session files that a folder keeps; older ones go when a new one begins."""
+
+_ours: set[Path] = set()
+"""Files that this program is writing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A session of the same image that was left before.
+
+    Attributes
+    ----------
+    path : Path
+        Its file.
+    left : datetime
+        When something was done in it last.
+    objects : int
+        Times that an object was accepted in it.
+    """
+
+    path: Path
+    left: datetime
+    objects: int
+
+
+def begin_file(
+    folder: Path,
+    session: Session,
+    image: Any,
+    on_trouble: Callable[[JournalError], None] | None = None,
+) -> Path:
+    """Begin the file of a session that was opened just now.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it is not there.
+    session : Session
+        From now on everything done to it goes into the file.
+    image : array-like
+        The image, as it was opened.
+    on_trouble
+        See `Journal`.
+
+    Raises
+    ------
+    JournalError
+        If the file cannot be written.
+    """
+    path = folder / _file_name(str(fingerprint(image)["hash"]))
+    _ours.add(path)
+    try:
+        Journal.create(path, session, image, on_trouble=on_trouble)
+        _prune(folder)
+    except OSError as error:
+        raise JournalError(str(error)) from error
+    return path
+
+
+def resume_file(
+    path: Path,
+    image: Any,
+    segmenter: Predictor,
+    on_trouble: Callable[[JournalError], None] | None = None,
+) -> Session:
+    """Open an earlier session as it was left; its file goes on, under a name of this program's.
+
+    Raises
+    ------
+    JournalError
+        If it was made with another model, or is damaged; then the file stays as it was.
+    """
+    ours = path.with_name(_file_name(path.name.split("-")[0]))
+    copy = path.with_name(f".{secrets.token_hex(6)}.tmp")
+    _ours.add(ours)
+    try:
+        # Whole or not there: half a copy would be the newest file should the program end now.
+        shutil.copyfile(path, copy)
+        os.replace(copy, ours)
+        session = Journal.resume(ours, image, segmenter, exact=False, on_trouble=on_trouble)
+    except OSError as error:
+        copy.unlink(missing_ok=True)
+        raise JournalError(f"{path} cannot be resumed ({error.strerror or error})") from error
+    except JournalError:
+        ours.unlink(missing_ok=True)
+        raise
+    path.unlink(missing_ok=True)
+    return session
+
+
+def end_file(session: Session) -> None:
+    """Close a session's file, and remove it if nothing was done."""
+    journal: Journal | None = session.journal
+    if journal is None:
+        return
+    session.watch(None)
+    session.journal = None
+    _ours.discard(journal.path)
+    with suppress(OSError):
+        journal.close()
+        if not session.history and not session.objects:
+            journal.path.unlink(missing_ok=True)
+
+
+def newest_file(folder: Path, image_hash: str, model: str | None) -> Earlier | None:
+    """Return the session of an image and a model that was left last; None if none is worth it.
+
+    Sessions that another program is at do not count.
+    """
+    try:
+        paths = sorted(folder.glob(f"{image_hash}-*{SUFFIX}"), reverse=True)
+    except OSError:  # a folder that cannot be looked into has nothing to go on with
+        return None
+    for path in paths:
+        if _in_use(path):
+            continue
+        try:
+            recorded = read_journal(path, until_damage=True)
+            left = datetime.fromtimestamp(path.stat().st_mtime)
+        except (JournalError, OSError):
+            continue
+        names = [operation.name for operation in recorded.operations]
+        if recorded.header["model"]["name"] == model and set(names) - {"set"}:
+            return Earlier(path, left, names.count("accept"))
+    return None
+
+
+def _file_name(image_hash: str) -> str:
+    """Return a name for a new file: of which image, when, and which program's."""
+    now = datetime.now().strftime("%Y%m%d.%H%M%S.%f")
+    return f"{image_hash}-{now}-{os.getpid()}{SUFFIX}"
+
+
+def _in_use(path: Path) -> bool:
+    """Whether the program that writes a file is still there."""
+    number = path.name.removesuffix(SUFFIX).rpartition("-")[2]
+    if not number.isdigit():
+        return False
+    if int(number) == os.getpid() or os.name == "nt":
+        # Other programs cannot be asked for safely on Windows.
+        return int(number) == os.getpid() and path in _ours
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _prune(folder: Path) -> None:
+    files = sorted(folder.glob(f"*{SUFFIX}"), key=lambda path: path.name.split("-")[1:])
+    for number, path in enumerate(reversed(files)):
+        with suppress(OSError):
+            if not _in_use(path) and (number >= MOST_KEPT or path.read_bytes().count(b"\n") < 2):
+                path.unlink()
