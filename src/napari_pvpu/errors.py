@@ -25,6 +25,7 @@ __all__ = [
     "OverlapError",
     "PromptError",
     "PvpuError",
+    "SeriesError",
     "SessionError",
     "StoreError",
     "WeightsError",
@@ -91,6 +92,10 @@ class OverlapError(SessionError):
 
 class JournalError(PvpuError):
     """A session file that is damaged, of another image, or of another version or model."""
+
+
+class SeriesError(PvpuError):
+    """A series of images that cannot be opened, or whose state cannot be kept."""
 
 
 class StoreError(PvpuError):

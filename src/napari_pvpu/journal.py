@@ -1,22 +1,20 @@
 """Session files: everything done to a session is on the disk a moment later.
 
-A journal is a text file of lines, each ``CRC JSON`` with the CRC-32 of the JSON in eight
-hexadecimal digits. The first line tells image, model and settings, each further one an operation.
-It is only ever appended to. A program that is killed leaves at most a torn last line, which does
-not count.
+A journal is a text file of lines as in `napari_pvpu.checked_lines`. The first line tells image,
+model and settings, each further one an operation. It is only ever appended to. A program that is
+killed leaves at most a torn last line, which does not count.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import threading
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_pvpu.checked_lines import from_line, to_line
 from napari_pvpu.errors import JournalError
 from napari_pvpu.fingerprints import fingerprint
 from napari_pvpu.operations import Operation
@@ -114,7 +112,7 @@ class Journal:
             If the file is there already or cannot be written.
         """
         target = Path(path)
-        header = _line(_header(session, image))
+        header = to_line(_header(session, image))
         if target.exists():
             raise JournalError(f"{target} is there already; resume it, or choose another name")
         try:
@@ -194,7 +192,7 @@ class Journal:
         """Write an operation, and before it what could not be written so far."""
         if self._file.closed:
             return
-        self._unwritten += _line(operation.to_json())
+        self._unwritten += to_line(operation.to_json())
         try:
             self._file.seek(self._length)  # over a piece of a line, if the disk was full before
             written = 0
@@ -251,7 +249,7 @@ def read_journal(path: str | os.PathLike[str], *, until_damage: bool = False) ->
     except OSError as error:
         raise JournalError(f"{path} cannot be read: {error.strerror or error}") from error
     *lines, _torn = content.split(b"\n")
-    header = _parsed(lines[0]) if lines else None
+    header = from_line(lines[0]) if lines else None
     if header is None or header.get("format") != FORMAT:
         raise JournalError(f"{path} is no session file of napari-pvpu")
     if header.get("version") != VERSION:
@@ -261,7 +259,7 @@ def read_journal(path: str | os.PathLike[str], *, until_damage: bool = False) ->
         )
     operations, length = [], len(lines[0]) + 1
     for number, line in enumerate(lines[1:], start=2):
-        values = _parsed(line)
+        values = from_line(line)
         if values is None:
             if until_damage or number == len(lines):
                 break
@@ -291,17 +289,3 @@ def _header(session: Session, image: Any) -> dict[str, Any]:
             "features": getattr(predictor, "kept_precision", None),
         },
     }
-
-
-def _line(values: dict[str, Any]) -> bytes:
-    text = json.dumps(values, separators=(",", ":"), allow_nan=False).encode()
-    return b"%08x %s\n" % (zlib.crc32(text), text)
-
-
-def _parsed(line: bytes) -> dict[str, Any] | None:
-    """Return the values of a line, None if it is damaged."""
-    crc, _, text = line.partition(b" ")
-    if len(crc) != 8 or b"%08x" % zlib.crc32(text) != crc:
-        return None
-    values = json.loads(text)
-    return values if isinstance(values, dict) else None
