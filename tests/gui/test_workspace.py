@@ -119,7 +119,7 @@ def test_moved_and_deleted_prompts_are_answered(ready) -> None:
 def test_prompts_drawn_while_the_model_loads_are_answered_later(work, engine) -> None:
     work.worker.stop()
     engine.may_open.clear()
-    work.session = None
+    work.end_session()
     work.open()
     work.add(ONE)
     work.add(TWO)
@@ -291,7 +291,7 @@ def test_broken_network_is_told_and_loses_nothing(ready, engine, notices, caplog
 def test_session_that_cannot_be_opened_is_told(work, engine, notices) -> None:
     work.settled()
     engine.error = WeightsError("the weights are cut off: fetch them again")
-    work.session = None
+    work.end_session()
     work.open()
     work.settled()
     assert isinstance(work.trouble, WeightsError)

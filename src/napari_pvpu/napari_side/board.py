@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,19 +11,20 @@ from napari.utils.notifications import show_info
 from qtpy.QtCore import QObject, Signal
 
 from napari_pvpu.errors import ImageError
-from napari_pvpu.napari_side import journaling
-from napari_pvpu.napari_side.engine import Engine, Look, image_of
+from napari_pvpu.napari_side.conversation import Conversation
+from napari_pvpu.napari_side.engine import Engine, Look
 from napari_pvpu.napari_side.frame import Frame
 from napari_pvpu.napari_side.overlay_layers import Overlays
 from napari_pvpu.napari_side.prompt_layers import PromptLayers
 from napari_pvpu.napari_side.result_layers import Preview, Results
+from napari_pvpu.napari_side.session_keeper import SessionKeeper
 from napari_pvpu.napari_side.telling import tell, trouble_of
 
 if TYPE_CHECKING:
     from napari.layers import Image, Layer
     from napari.viewer import Viewer
 
-    from napari_pvpu.errors import JournalError, PvpuError
+    from napari_pvpu.errors import PvpuError
     from napari_pvpu.napari_side.journaling import Earlier, Opened
     from napari_pvpu.napari_side.worker import Worker
     from napari_pvpu.prompts import Prompt
@@ -65,7 +65,10 @@ class Board(QObject):
     """
 
     changed = Signal()
-    opened = Signal()
+    edited = Signal()
+    """The user has drawn, moved or deleted a prompt."""
+    taken = Signal(object)
+    """A session that was `Opened` has been taken to work on."""
     results_made = Signal(object)
     outgrown = Signal()
     """The image has become one of more or fewer axes, for which other layers are needed."""
@@ -83,24 +86,35 @@ class Board(QObject):
         self.image = image
         self.look = look or Look()
         self.frame = Frame(image, self.look.axes)
-        self._engine, self._worker = engine, worker
-        self.session: Session | None = None
+        self._worker = worker
+        self.keeper = SessionKeeper(engine, worker)
+        self.conversation = Conversation(worker)
         self.trouble: PvpuError | None = None
         self.shown = False
         self.on_plane = True
         """Whether the viewer shows a plane of the image."""
-        self.earlier: Earlier | None = None
-        """A session of this image that was left before and may be resumed."""
-        self._ending: Any = None
-        self._offers_earlier = True
-        self._told_of_journal = self._travelling = False
+        self._travelling = False
         self._session_plane: Plane = self.frame.plane
         self._seen = 0
         self._known_change: object = None
-        self.prompts = PromptLayers(viewer, self.frame, self._on_edit, show_info)
+        self.prompts = PromptLayers(viewer, self.frame, self.edited.emit, show_info)
         self.preview = Preview(self.frame)
         self.results: Results | None = None
         self.overlays = Overlays(self.frame, self.preview.layer)
+        self.keeper.opened.connect(self._on_opened)
+        self.keeper.resumed.connect(self._on_resumed)
+        self.keeper.not_opened.connect(self._on_unopened)
+        self.keeper.not_resumed.connect(self._on_not_resumed)
+
+    @property
+    def session(self) -> Session | None:
+        """The session, None as long as it is not open."""
+        return self.keeper.session
+
+    @property
+    def earlier(self) -> Earlier | None:
+        """A session of this image that was left before and may be resumed."""
+        return self.keeper.earlier
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -133,7 +147,7 @@ class Board(QObject):
         if self.session is None:
             self.open()
         else:
-            self._go_on()
+            self.conversation.go_on()
 
     def hide(self) -> None:
         """Take the working layers out of the viewer; everything is kept for `show`."""
@@ -160,7 +174,7 @@ class Board(QObject):
     def discard(self) -> None:
         """Hide for good."""
         self.hide()
-        self._end_session()
+        self.end_session()
         self.prompts.disconnect()
 
     def forget_results(self) -> None:
@@ -171,6 +185,12 @@ class Board(QObject):
         viewer = self._viewer()
         if viewer is not None:
             self.prompts.fit_to_zoom(viewer)
+
+    def hint_at_zoom(self) -> None:
+        """Tell the session how much of the image is seen."""
+        viewer = self._viewer()
+        if viewer is not None and self.session is not None:
+            self.session.canvas_extent = self.frame.visible_extent(viewer)
 
     def match(self, event: Any = None) -> None:
         """Follow the image's transform."""
@@ -191,42 +211,36 @@ class Board(QObject):
         """
         self.trouble = None
         try:
-            settings = self.look.settings(self.image)
+            self.keeper.open(self.image, self.look, labels)
         except ImageError as error:  # of axes that nobody knows any more
             self._on_unopened(error)
             return
-        work = partial(
-            journaling.open_kept, self._engine, image_of(self.image),
-            {"labels": labels, **settings}, journaling.sessions_folder(), self._on_journal_trouble,
-        )  # fmt: skip
-        self._worker.submit("open", work, self._on_opened, self._on_unopened)
         self.changed.emit()
 
     def resume(self) -> None:
         """Take up the session that was left before, in place of this one."""
-        earlier, self.earlier = self.earlier, None
-        if earlier is not None:
-            work = partial(
-                journaling.resume, self._engine, image_of(self.image), earlier.path,
-                self._on_journal_trouble,
-            )  # fmt: skip
-            self._worker.submit("open", work, self._on_resumed, self._on_not_resumed)
+        self.keeper.resume(self.image)
         self.changed.emit()
 
     def forget_earlier(self) -> None:
         """Do not offer the earlier session any more; its file stays."""
-        self.earlier = None
+        self.keeper.forget_earlier()
+        self.changed.emit()
+
+    def _on_opened(self, opened: Opened) -> None:
+        self._take(opened)
+        self.conversation.go_on()
         self.changed.emit()
 
     def _on_resumed(self, opened: Opened) -> None:
-        self._end_session()
+        self.end_session()
         session = opened.session
         if (*session.plane_shape, *session.shape) != (*self.frame.plane_shape, *self.frame.shape):
             self.look = replace(self.look, axes=session.source.axes)
             self.frame.read_axes(self.look.axes)
             self.results = None
         self.travel(session.plane)
-        self._take_session(opened)
+        self._take(opened)
         self.refresh()
         count = len(session.objects)
         show_info(f"Went on with the earlier session: {count} object{'s' if count != 1 else ''}.")
@@ -235,36 +249,20 @@ class Board(QObject):
         tell(error)
         self.changed.emit()
 
-    def _on_journal_trouble(self, error: JournalError) -> None:
-        if not self._told_of_journal:
-            self._told_of_journal = True
-            tell(error)
-
-    def _end_session(self) -> None:
-        """Let go of the session; its file is closed."""
-        self._drop_asked()
-        self.session = None
-        if self._ending is not None:
-            self._ending()
-            self._ending = None
-
-    def _on_opened(self, opened: Opened) -> None:
-        self.earlier = opened.earlier if self._offers_earlier else None
-        self._offers_earlier = True
-        if opened.trouble is not None:
-            self._on_journal_trouble(opened.trouble)
-        self._take_session(opened)
-
-    def _take_session(self, opened: Opened) -> None:
-        session = opened.session
-        self.session = session
-        # Also when all of this is forgotten, or the program ends.
-        self._ending = weakref.finalize(self, journaling.end_journal, session)
+    def _take(self, opened: Opened) -> None:
+        session = self.conversation.session = self.keeper.take(opened)
         self._seen, self._known_change = -1, None
         self._session_plane = session.plane
-        self._go_on()
-        self.opened.emit()
-        self.changed.emit()
+        self.hint_at_zoom()
+        self.taken.emit(opened)
+        for note in opened.notes:
+            show_info(note)
+
+    def end_session(self) -> None:
+        """Let go of the session; its file is closed."""
+        self.conversation.drop()
+        self.conversation.session = None
+        self.keeper.end()
 
     def _on_unopened(self, error: Exception) -> None:
         self.trouble = trouble_of(error)
@@ -300,15 +298,14 @@ class Board(QObject):
             self.begin_anew()
             return
         labels = np.array(self.session.labels) if self.session.objects else None
-        self._end_session()
+        self.end_session()
         self.prompts.write(())
         self.preview.clear()
-        self._offers_earlier = False  # it would be what has just been ended
         self.open(labels)
 
     def begin_anew(self) -> None:
         """Open another session, as the image now is; accepted objects stay in their layer."""
-        self._end_session()
+        self.end_session()
         self.results = None
         if self.image.ndim != self.frame.ndim:
             self.outgrown.emit()
@@ -370,14 +367,14 @@ class Board(QObject):
     # Showing
 
     @property
-    def _latest(self) -> Prompts:
+    def latest(self) -> Prompts:
         """The prompts of the plane at work as the user last left them."""
-        raise NotImplementedError
+        return self.conversation.latest(self.frame.plane)
 
     def follow(self) -> None:
         """Show what has been done to the session behind our back, from the console."""
         if self.session is not None and self.session.last_change is not self._known_change:
-            self._drop_asked()
+            self.conversation.drop()
             if self.session.plane != self._session_plane:
                 self.travel(self.session.plane)
             self.refresh()
@@ -390,8 +387,8 @@ class Board(QObject):
             if session.prompts_in(self.frame.plane):
                 self.sync_plane()
             self._show_object(session)
-        if self.prompts.read() != self._latest:
-            self.prompts.write(self._latest)
+        if self.prompts.read() != self.latest:
+            self.prompts.write(self.latest)
         self.changed.emit()
 
     def _show_object(self, session: Session) -> None:
@@ -436,14 +433,3 @@ class Board(QObject):
         self.results_made.emit(self.results.layer)
         above = viewer.layers.index(self.image) + 1 if self.image in viewer.layers else None
         viewer.layers.insert(len(viewer.layers) if above is None else above, self.results.layer)
-
-    # For the class above
-
-    def _on_edit(self) -> None:
-        """Take what the user has drawn."""
-
-    def _go_on(self) -> None:
-        """Ask what could not be asked before."""
-
-    def _drop_asked(self) -> None:
-        """Forget what is not answered yet."""

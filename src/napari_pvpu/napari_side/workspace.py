@@ -1,13 +1,7 @@
-"""All that can be done with one image: prompts asked and answered, steps, settings.
-
-A change of the prompts takes three steps: `Session.request` here on the GUI thread,
-`Session.compute` in the worker, `Session.commit` here again when the worker has told. Only the
-newest request about a plane counts.
-"""
+"""All that can be done with one image: prompts asked and answered, steps, settings."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,17 +18,13 @@ if TYPE_CHECKING:
 
     from napari_pvpu.napari_side.journaling import Opened
     from napari_pvpu.prompts import Prompt
-    from napari_pvpu.records import Plane, Timing
+    from napari_pvpu.records import ChangedRegion, Timing
     from napari_pvpu.session import Session
     from napari_pvpu.session_settings import OverlapRule
 
     Prompts = tuple[Prompt, ...]
 
 __all__ = ["SETTINGS", "Workspace"]
-
-PATIENCE = 0.04
-"""Seconds for which napari may stand still for an answer, so that a prompt and its mask are drawn
-in one go."""
 
 SETTINGS = {
     "value_propagation": False,
@@ -52,30 +42,25 @@ class Workspace(Board):
     """Segmentation of one image layer; see `Board` for its parameters."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        # What the user has asked for since the session answered last, by plane, oldest first, and
-        # for each answer that served several edits at once, the edits it skipped.
-        self._asked_in: defaultdict[Plane, list[Prompts]] = defaultdict(list)
-        self._skipped: dict[tuple[Plane, Prompts], list[Prompts]] = {}
-        self._tickets: defaultdict[Plane, int] = defaultdict(int)
+        super().__init__(*arguments, **options)
         self.settings: dict[str, Any] = dict(SETTINGS)
         """As the user wants them, before a session as well."""
         self.cutting: int | None = None
         """Object that the next stroke is to cut."""
-        super().__init__(*arguments, **options)
-
-    @property
-    def _asked(self) -> list[Prompts]:
-        return self._asked_in[self.frame.plane]
+        self.edited.connect(self._on_edit)
+        self.taken.connect(self._on_taken)
+        self.conversation.answered.connect(self._on_answer)
+        self.conversation.unanswered.connect(self._on_no_answer)
 
     @property
     def waiting(self) -> bool:
         """Whether an edit has not been answered yet."""
-        return any(self._asked_in.values())
+        return self.conversation.waiting
 
     @property
     def has_object(self) -> bool:
         """Whether there is a current object, or an edit on its way that may make one."""
-        return bool(self._latest)
+        return bool(self.latest)
 
     @property
     def object_count(self) -> int:
@@ -90,56 +75,43 @@ class Workspace(Board):
     @property
     def can_undo(self) -> bool:
         """Whether there is anything to take back."""
-        return bool(self._asked) or (self.session is not None and self.session.can_undo)
+        return self._waits_here or (self.session is not None and self.session.can_undo)
 
     @property
     def can_redo(self) -> bool:
         """Whether there is anything to make again."""
-        return not self._asked and self.session is not None and self.session.can_redo
+        return not self._waits_here and self.session is not None and self.session.can_redo
+
+    @property
+    def _waits_here(self) -> bool:
+        return self.conversation.waits_in(self.frame.plane)
 
     # Asking and answering
 
-    @property
-    def _latest(self) -> Prompts:
-        return self._latest_in(self.frame.plane)
-
-    def _latest_in(self, plane: Plane) -> Prompts:
-        if self._asked_in[plane]:
-            return self._asked_in[plane][-1]
-        return self.session.prompts_in(plane) if self.session is not None else ()
-
-    def _on_opened(self, opened: Opened) -> None:
-        session = opened.session
+    def _on_taken(self, opened: Opened) -> None:
+        """Give a new session the user's settings; take those of an earlier one."""
+        if opened.resumed:
+            self._take_settings()
+            return
         for name, value in self.settings.items():
-            if getattr(session, name) != value:
-                setattr(session, name, value)
-        super()._on_opened(opened)
-
-    def _on_resumed(self, opened: Opened) -> None:
-        super()._on_resumed(opened)
-        self._take_settings()
-        self.changed.emit()
-
-    def _go_on(self) -> None:
-        for plane, asked in list(self._asked_in.items()):
-            if asked and self.session is not None:
-                self._ask(asked.pop(), plane)
+            if getattr(opened.session, name) != value:
+                setattr(opened.session, name, value)
 
     def begin_anew(self) -> None:
         """Open another session, as the image now is; accepted objects stay in their layer."""
-        self._skipped.clear()
+        self.conversation.forget_skipped()
         super().begin_anew()
 
     def _on_edit(self) -> None:
         prompts = self.prompts.read()
-        if prompts == self._latest:
+        if prompts == self.latest:
             return
         if not self.on_plane:
-            self.prompts.write(self._latest)
+            self.prompts.write(self.latest)
             show_info(NO_PLANE)
         elif self.cutting is not None:
             # Not at once: napari has not finished with the line yet.
-            strokes = [prompt for prompt in prompts if prompt not in self._latest]
+            strokes = [prompt for prompt in prompts if prompt not in self.latest]
             QTimer.singleShot(0, partial(self._cut, strokes))
         else:
             self._ask(prompts)
@@ -149,62 +121,30 @@ class Workspace(Board):
         target, self.cutting = self.cutting, None
         if target is None:
             return
-        self.prompts.write(self._latest)
+        self.prompts.write(self.latest)
         cuts = [stroke for stroke in strokes if isinstance(stroke, Click | Scribble)]
         if cuts:
             self.perform(lambda session: session.split(target, cuts))
 
-    def _ask(self, prompts: Prompts, plane: Plane | None = None) -> None:
-        """Have the prompts answered; whatever was asked before is no longer wanted."""
-        plane = self.frame.plane if plane is None else plane
-        if self.session is not None:
-            self._hint_at_zoom()
-            try:
-                if plane == self.frame.plane:
-                    self.sync_plane()
-                request = self.session.request(
-                    prompts, value_propagation=self.settings["value_propagation"], plane=plane
-                )
-            except PvpuError as error:
-                if plane == self.frame.plane:
-                    self.prompts.write(self._latest)
-                tell(error)
-                return
-            self._tickets[plane] += 1
-            self._worker.submit(
-                f"predict {plane}",
-                partial(self.session.compute, request),
-                partial(self._on_answer, plane, self._tickets[plane]),
-                partial(self._on_no_answer, plane, self._tickets[plane]),
-                patience=PATIENCE,
-            )
-        self._asked_in[plane].append(prompts)
+    def _ask(self, prompts: Prompts) -> None:
+        """Have the prompts of the plane at work answered."""
+        self.hint_at_zoom()
+        try:
+            self.sync_plane()
+            self.conversation.ask(self.frame.plane, prompts)
+        except PvpuError as error:
+            self.prompts.write(self.latest)
+            tell(error)
         self.changed.emit()
 
-    def _on_answer(self, plane: Plane, ticket: int, prediction: Any) -> None:
-        if ticket != self._tickets[plane] or self.session is None:
-            return
-        asked = self._asked_in[plane]
-        if asked[-1] != self.session.prompts_in(plane):
-            self._skipped[plane, asked[-1]] = asked[:-1]
-        asked.clear()
-        # Nothing happens if the console has been faster.
-        region = self.session.commit(prediction)
+    def _on_answer(self, region: ChangedRegion | None) -> None:
         self.refresh()
         if region is not None and region.notice:
             show_info(region.notice)
 
-    def _on_no_answer(self, plane: Plane, ticket: int, error: Exception) -> None:
-        if ticket == self._tickets[plane]:
-            self._asked_in[plane].clear()
-            tell(error)
-            self.refresh()
-
-    def _drop_asked(self) -> None:
-        """Forget what is not answered yet; an answer on its way will find no taker."""
-        self._asked_in.clear()
-        for plane in self._tickets:
-            self._tickets[plane] += 1
+    def _on_no_answer(self, error: Exception) -> None:
+        tell(error)
+        self.refresh()
 
     # Steps
 
@@ -214,35 +154,22 @@ class Workspace(Board):
 
     def undo(self) -> None:
         """Take back the last step, in whatever plane it was made."""
-        session, plane = self.session, self.frame.plane
-        known = () if session is None else session.prompts_in(plane)
-        if self._asked and (session is None or self._latest != known):
-            self._asked.pop()
-            self._tickets[plane] += 1
-            self.prompts.write(self._latest)
-            if self._asked:
-                self._ask(self._asked.pop())
+        session, talk = self.session, self.conversation
+        if talk.take_back(self.frame.plane):
+            self.prompts.write(self.latest)
             self.changed.emit()
         elif session is not None:
-            self._drop_asked()
+            talk.drop()
             if session.value_propagation != self.settings["value_propagation"]:
                 # Turned a moment ago and on its way: a step like any other.
                 session.value_propagation = self.settings["value_propagation"]
-            before = {each: session.prompts_in(each) for each, _ in self._skipped}
-            session.undo()
-            self.travel(session.plane)
-            plane = session.plane
-            known = before.get(plane, ())
-            skipped = []
-            if session.prompts_in(plane) != known:
-                skipped = self._skipped.pop((plane, known), [])
-            self._take_settings()
-            self.refresh()
+            skipped = talk.undo()
+            self._arrive()
             if skipped:
                 # One answer served several quick edits: only the last of them is taken back.
-                self._asked_in[plane] = skipped[:-1]
+                talk.ask_skipped(session.plane, skipped)
                 self.prompts.write(skipped[-1])
-                self._ask(skipped[-1])
+                self.changed.emit()
 
     def redo(self) -> None:
         """Make the step last undone again."""
@@ -253,7 +180,7 @@ class Workspace(Board):
     def go_to(self, position: int) -> None:
         """Take steps back or make them again until so many are done."""
         if self.session is not None:
-            self._drop_asked()
+            self.conversation.drop()
             self.session.go_to(position)
             self._arrive()
 
@@ -266,7 +193,7 @@ class Workspace(Board):
 
     def reset(self) -> None:
         """Drop the current object; this can be undone."""
-        self._drop_asked()
+        self.conversation.drop()
         if self.session is not None:
             self.sync_plane()
             self.session.reset()
@@ -282,7 +209,7 @@ class Workspace(Board):
         """
         object_id = self.perform(lambda session: session.accept(overlap=overlap), asks=True)
         if object_id is not None:
-            self._skipped.clear()
+            self.conversation.forget_skipped()
         return object_id
 
     def perform(self, work: Callable[[Session], Result], *, asks: bool = False) -> Result | None:
@@ -318,10 +245,12 @@ class Workspace(Board):
 
     def set_value_propagation(self, on: bool) -> None:
         """Turn the EM switch; the mask follows as soon as the worker has computed it."""
-        self.settings["value_propagation"] = on
-        if self._latest:
-            prompts = self._asked.pop() if self._asked else self._latest
-            self._ask(prompts)
+        self.settings["value_propagation"] = self.conversation.value_propagation = on
+        if self.latest:
+            self.hint_at_zoom()
+            self.sync_plane()
+            self.conversation.ask_again(self.frame.plane)
+            self.changed.emit()
         elif self.session is not None:
             self.session.value_propagation = on
             self.refresh()
@@ -338,14 +267,10 @@ class Workspace(Board):
         assert self.session is not None
         for name in self.settings:
             self.settings[name] = getattr(self.session, name)
+        self.conversation.value_propagation = self.settings["value_propagation"]
 
     def follow(self) -> None:
         """Show what has been done to the session behind our back, from the console."""
         if self.session is not None and self.session.last_change is not self._known_change:
             self._take_settings()
             super().follow()
-
-    def _hint_at_zoom(self) -> None:
-        viewer = self._viewer()
-        if viewer is not None and self.session is not None:
-            self.session.canvas_extent = self.frame.visible_extent(viewer)

@@ -1,0 +1,134 @@
+"""The session of one image: opened in the worker, kept in a file, let go of at the end."""
+
+from __future__ import annotations
+
+import weakref
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_pvpu.napari_side import journaling
+from napari_pvpu.napari_side.engine import image_of
+from napari_pvpu.napari_side.telling import tell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.layers import Image
+
+    from napari_pvpu.errors import JournalError
+    from napari_pvpu.napari_side.engine import Engine, Look
+    from napari_pvpu.napari_side.journaling import Earlier, Opened
+    from napari_pvpu.napari_side.worker import Worker
+    from napari_pvpu.session import Session
+
+__all__ = ["SessionKeeper"]
+
+
+class SessionKeeper(QObject):
+    """Opens the session of an image, and resumes one that was left before.
+
+    Parameters
+    ----------
+    engine : Engine
+        Opens sessions, in the worker.
+    worker : Worker
+        Runs what takes time.
+    """
+
+    opened = Signal(object)
+    """With what was `Opened`."""
+    not_opened = Signal(object)
+    """With the error."""
+    resumed = Signal(object)
+    """With the earlier session that was `Opened`; the one at work has to be ended then."""
+    not_resumed = Signal(object)
+    """With the error; nothing has changed."""
+
+    def __init__(self, engine: Engine, worker: Worker) -> None:
+        super().__init__()
+        self._engine, self._worker = engine, worker
+        self.session: Session | None = None
+        self.earlier: Earlier | None = None
+        """A session of this image that was left before and may be resumed."""
+        self._ending: Any = None
+        self._told_of_file = False
+
+    def open(self, image: Image, look: Look, labels: Any = None) -> None:
+        """Have the worker open the session, and the model if need be.
+
+        Parameters
+        ----------
+        image : napari.layers.Image
+            What it is of.
+        look : Look
+            How that is to be seen.
+        labels : array-like, optional
+            Objects to begin with, plane axes first.
+
+        Raises
+        ------
+        ImageError
+            If nobody knows what the image's axes are.
+        """
+        settings = {"labels": labels, **look.settings(image)}
+        work = partial(
+            journaling.open_kept, self._engine, image_of(image), settings,
+            journaling.sessions_folder(), _weakly(self._on_file_trouble),
+        )  # fmt: skip
+        self._worker.submit("open", work, self._on_opened, self.not_opened.emit)
+
+    def resume(self, image: Image) -> None:
+        """Take up the session that was left before, in place of this one."""
+        earlier, self.earlier = self.earlier, None
+        if earlier is not None:
+            work = partial(
+                journaling.resume, self._engine, image_of(image), earlier.path,
+                _weakly(self._on_file_trouble),
+            )  # fmt: skip
+            self._worker.submit("open", work, self.resumed.emit, self.not_resumed.emit)
+
+    def take(self, opened: Opened) -> Session:
+        """Make what was opened the session at work."""
+        self.session = opened.session
+        # Also when all of this is forgotten, or the program ends.
+        self._ending = weakref.finalize(self, journaling.end_journal, opened.session)
+        return opened.session
+
+    def end(self) -> None:
+        """Let go of the session; its file is closed."""
+        self.session = None
+        if self._ending is not None:
+            self._ending()
+            self._ending = None
+
+    def forget_earlier(self) -> None:
+        """Do not offer the earlier session any more; its file stays."""
+        self.earlier = None
+
+    def _on_opened(self, opened: Opened) -> None:
+        self.earlier = opened.earlier
+        if opened.trouble is not None:
+            self._on_file_trouble(opened.trouble)
+        self.opened.emit(opened)
+
+    def _on_file_trouble(self, error: JournalError) -> None:
+        if not self._told_of_file:
+            self._told_of_file = True
+            tell(error)
+
+
+def _weakly(method: Callable[[JournalError], None]) -> Callable[[JournalError], None]:
+    """Return a function that calls a method as long as its object is there.
+
+    The file of a session knows whom to tell of trouble; it must not keep them alive.
+    """
+    known = weakref.WeakMethod(method)
+
+    def call(error: JournalError) -> None:
+        found = known()
+        if found is not None:
+            found(error)
+
+    return call
