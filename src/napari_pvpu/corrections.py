@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from napari_pvpu.prompts import Click, Scribble
     from napari_pvpu.views import View
 
-__all__ = ["confine", "hold", "known_before"]
+__all__ = ["FADE", "SURE", "confine", "hold", "known_before"]
 
 Floats = npt.NDArray[np.float32]
 
 # Logits that are interpolated stay within these bounds: beyond them they say nothing new.
-_SURE = 20.0
+SURE = 20.0
 # Share of the reach over which the new answer fades into the old one.
-_FADE = 0.3
+FADE = 0.3
 
 
 def hold(now: Floats, before: Floats, positive: bool, threshold: float) -> Floats:
@@ -104,10 +104,10 @@ def confine(
     elsewhere = np.ones(now.shape, bool)
     elsewhere[rows, cols] = False
     away = ndimage.distance_transform_edt(elsewhere)
-    weight = np.clip((reach - away) / max(_FADE * reach, 1.0), 0, 1).astype(np.float32)
+    weight = np.clip((reach - away) / max(FADE * reach, 1.0), 0, 1).astype(np.float32)
     weight[~known] = 1
-    old = np.where(known, before, 0).clip(-_SURE, _SURE)
-    return np.asarray(now.clip(-_SURE, _SURE) * weight + old * (1 - weight), np.float32)
+    old = np.where(known, before, 0).clip(-SURE, SURE)
+    return np.asarray(now.clip(-SURE, SURE) * weight + old * (1 - weight), np.float32)
 
 
 def known_before(before: Floats, before_view: View, view: View) -> Floats:
@@ -115,4 +115,4 @@ def known_before(before: Floats, before_view: View, view: View) -> Floats:
     if before_view == view:
         return before
     known = carry(np.ones_like(before), before_view, view) > 0.99
-    return np.where(known, carry(before.clip(-_SURE, _SURE), before_view, view), np.nan)
+    return np.where(known, carry(before.clip(-SURE, SURE), before_view, view), np.nan)
