@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from napari_pvpu.array_reading import read_block
+from napari_pvpu.errors import ImageError
 from napari_pvpu.levels import as_levels
 
 __all__ = ["fingerprint"]
@@ -33,15 +35,28 @@ def fingerprint(image: Any) -> dict[str, Any]:
     -------
     dict
         ``shape``, ``dtype`` and ``hash``, a checksum of the values, or of 16 windows of images of
-        more than a million values.
+        more than a million values. What cannot be read counts as unreadable.
+
+    Raises
+    ------
+    ImageError
+        If none of it can be read.
     """
     array = as_levels(image)[0]
     shape = tuple(int(length) for length in array.shape)
     dtype = np.dtype(array.dtype)
     digest = hashlib.blake2b(digest_size=16)
-    for window in _windows(shape):
-        values = np.ascontiguousarray(np.asarray(array[window]), dtype.newbyteorder("<"))
-        digest.update(values.tobytes())
+    windows, trouble = _windows(shape), []
+    for window in windows:
+        try:
+            block = read_block(array, window)
+        except ImageError as error:
+            trouble.append(error)
+            digest.update(b"unreadable")
+            continue
+        digest.update(np.ascontiguousarray(block, dtype.newbyteorder("<")).tobytes())
+    if len(trouble) == len(windows):
+        raise trouble[0]
     return {"shape": list(shape), "dtype": dtype.name, "hash": digest.hexdigest()}
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_pvpu.array_reading import read_block
 from napari_pvpu.errors import ImageError
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class Levels:
         cols: slice,
         level: int = 0,
     ) -> npt.NDArray[Any]:
-        """Read a rectangle of a plane of a level.
+        """Read a rectangle of a plane of a level; see `read_block` for what may go wrong.
 
         Parameters
         ----------
@@ -128,22 +129,22 @@ class Levels:
             index[axis] = int((position + 0.5) * ratio)
         index[self._rows], index[self._cols] = rows, cols
         if place is None:
-            return self._arranged(array[tuple(index)])[None]
+            return self._arranged(read_block(array, tuple(index)))[None]
         first, count = channels[0], len(channels)
         if list(channels) == list(range(first, first + count)):
             index[place] = slice(first, first + count)
-            return np.ascontiguousarray(self._arranged(array[tuple(index)], place))
+            return np.ascontiguousarray(self._arranged(read_block(array, tuple(index)), place))
         planes = []
         for channel in channels:
             index[place] = channel
-            planes.append(self._arranged(array[tuple(index)]))
+            planes.append(self._arranged(read_block(array, tuple(index))))
         return np.stack(planes)
 
-    def _arranged(self, block: Any, *places: int) -> npt.NDArray[Any]:
+    def _arranged(self, block: npt.NDArray[Any], *places: int) -> npt.NDArray[Any]:
         """Bring what is left of the axes into the order (those at `places`, Y, X)."""
         order = (*places, self._rows, self._cols)
         left = sorted(order)
-        return np.asarray(block).transpose([left.index(place) for place in order])
+        return block.transpose([left.index(place) for place in order])
 
     def _find_factors(self, shape: tuple[int, ...]) -> tuple[float, float]:
         rows, cols = ((self._shapes[0][axis], shape[axis]) for axis in (self._rows, self._cols))

@@ -36,6 +36,12 @@ MOST_SEARCHED = 100_000_000
 
 SEARCH_SIDE = 2048
 
+HALVED = 64
+"""Pixels along a side of a window from which on it is read in parts if it cannot be read whole."""
+
+MOST_TROUBLE = 100
+"""Attempts in vain, after which no more is tried of an image that is damaged all over."""
+
 PRIMES = (2, 3, 5, 7, 11, 13)
 
 Pair = tuple[float, float] | None
@@ -58,7 +64,8 @@ def find_limits(
     Raises
     ------
     ImageError
-        If there is no finite value, all are equal, or a few of very many are and all equal.
+        If there is no finite value, all are equal, or a few of very many are and all equal; or
+        if none of the places looked at can be read.
     """
     sample = _sample(levels, channels)
     groups = [sample.ravel()] * len(sample) if together else list(sample)
@@ -80,32 +87,57 @@ def _sample(levels: Levels, channels: Sequence[int]) -> npt.NDArray[Any]:
     small = height * width * len(channels) * MOST_PLANES <= SAMPLES
     most = MOST_PLANES if small or levels.strides_are_cheap else SAMPLING_GRID
     planes = spread_planes(levels.plane_shape, most)
+    trouble: list[ImageError] = []
     parts = [
         part.reshape(len(channels), -1)
         for plane in planes
-        for part in _sample_plane(levels, plane, channels, len(planes))
+        for window in _windows(levels, channels, len(planes))
+        for part in _readable(levels, plane, channels, window, trouble)
     ]
+    if not parts:
+        raise trouble[0]
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
 
-def _sample_plane(
-    levels: Levels, plane: tuple[int, ...], channels: Sequence[int], planes: int
-) -> list[npt.NDArray[Any]]:
-    """Read samples of one plane of so many, each (C, h, w)."""
+def _windows(levels: Levels, channels: Sequence[int], planes: int) -> Iterator[tuple[slice, slice]]:
+    """Yield rows and columns to be sampled of each of so many planes."""
     height, width = levels.shape()
     samples = SAMPLES / planes
     share = max(1.0, height * width * len(channels) / samples)
-    if levels.strides_are_cheap or share == 1:
+    if levels.strides_are_cheap:
         step = int(np.ceil(np.sqrt(share)))
-        return [levels.read(plane, channels, slice(0, None, step), slice(0, None, step))]
+        yield slice(0, None, step), slice(0, None, step)
+        return
+    if share == 1:
+        yield slice(0, height), slice(0, width)
+        return
     # A stride would touch every chunk of a lazy array: windows touch a few.
     grid = max(1, round(SAMPLING_GRID / np.sqrt(planes)))
     side = max(1, int(np.sqrt(samples / len(channels))) // grid)
-    return [
-        levels.read(plane, channels, rows, cols)
-        for rows in _spread_windows(height, side, grid)
-        for cols in _spread_windows(width, side, grid)
-    ]
+    yield from product(_spread_windows(height, side, grid), _spread_windows(width, side, grid))
+
+
+def _readable(
+    levels: Levels,
+    plane: tuple[int, ...],
+    channels: Sequence[int],
+    window: tuple[slice, slice],
+    trouble: list[ImageError],
+) -> Iterator[npt.NDArray[Any]]:
+    """Yield a window, or what of it can be read: a damaged chunk hides no others."""
+    try:
+        yield levels.read(plane, channels, *window)
+    except ImageError as error:
+        trouble.append(error)
+        if len(trouble) > MOST_TROUBLE or max(each.stop - each.start for each in window) < HALVED:
+            return
+        for half in product(*(_halves(each) for each in window)):
+            yield from _readable(levels, plane, channels, half, trouble)
+
+
+def _halves(part: slice) -> tuple[slice, slice]:
+    middle = (part.start + part.stop) // 2
+    return slice(part.start, middle), slice(middle, part.stop)
 
 
 def spread_planes(shape: tuple[int, ...], most: int) -> list[tuple[int, ...]]:
