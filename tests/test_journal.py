@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import subprocess
 import sys
+import time
 import zlib
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import napari_pvpu.journal as journal_module
 import scripted_session
 from fakes import FloodPredictor
 from napari_pvpu.errors import JournalError, PvpuError
@@ -299,6 +302,59 @@ def test_a_full_disk_costs_nothing_once_there_is_room(path):
     assert journal.trouble is None
     journal.close()
     assert seen(resumed(path)) == seen(session)
+
+
+def eventually(condition):
+    """Wait until something holds that a thread brings about."""
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_what_could_not_be_written_is_written_when_there_is_room_also_without_a_step(
+    path, monkeypatch
+):
+    monkeypatch.setattr(journal_module, "SYNC_SECONDS", 0.01)
+    session = new_session()
+    journal = create(path, session)
+    journal._file = FullDisk(journal._file, 0)
+    session.add(Click(CENTERS["grey"]))
+    session.accept()
+    assert journal.trouble is not None
+    assert read_journal(path).operations == ()
+    journal._file.room = 10**9
+    eventually(lambda: len(read_journal(path).operations) == 2)
+    assert journal.trouble is None
+
+
+def test_closing_writes_what_could_not_be_written_before(path):
+    session = new_session()
+    journal = create(path, session)
+    journal._file = FullDisk(journal._file, 0)
+    session.add(Click(CENTERS["grey"]))
+    journal._file.room = 10**9
+    journal.close()
+    assert len(read_journal(path).operations) == 1
+
+
+def test_everything_reaches_the_disk_also_what_is_done_while_it_is_forced_there(path, monkeypatch):
+    monkeypatch.setattr(journal_module, "SYNC_SECONDS", 0.01)
+    session, synced = new_session(), []
+    create(path, session)
+    force = os.fsync
+
+    def slow_disk(number):
+        force(number)
+        length = os.fstat(number).st_size
+        if not synced:  # the user goes on meanwhile
+            session.add(Click(CENTERS["bright"]))
+        synced.append(length)
+
+    monkeypatch.setattr(journal_module.os, "fsync", slow_disk)
+    session.add(Click(CENTERS["grey"]))
+    eventually(lambda: synced and synced[-1] == path.stat().st_size)
+    assert len(read_journal(path).operations) == 2
 
 
 # Killed

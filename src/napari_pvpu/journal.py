@@ -83,6 +83,7 @@ class Journal:
         self._file.truncate(length)
         self._file.seek(length)
         self._syncing: threading.Timer | None = None
+        self._lock = threading.Lock()
 
     @classmethod
     def create(
@@ -171,18 +172,27 @@ class Journal:
         return session
 
     def flush(self) -> None:
-        """Make all that was written reach the disk, now."""
-        if self._syncing is not None:
-            self._syncing.cancel()
-        self._syncing = None
+        """Make all that was done reach the disk, now.
+
+        Raises
+        ------
+        OSError
+            If the disk refuses it.
+        """
+        syncing, self._syncing = self._syncing, None
+        if syncing is not None:
+            syncing.cancel()
         if not self._file.closed:
+            self._write_out()
             os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """End the file; what is done to the session from now on goes nowhere."""
         if not self._file.closed:
-            self.flush()
-            self._file.close()
+            try:
+                self.flush()
+            finally:
+                self._file.close()
 
     def _attach(self, session: Session) -> None:
         session.watch(self._append)
@@ -192,18 +202,23 @@ class Journal:
         """Write an operation, and before it what could not be written so far."""
         if self._file.closed:
             return
-        self._unwritten += to_line(operation.to_json())
+        with self._lock:
+            self._unwritten += to_line(operation.to_json())
         try:
-            self._file.seek(self._length)  # over a piece of a line, if the disk was full before
+            self._write_out()
+        except OSError as error:
+            self._fail(error)
+        self._sync_soon()
+
+    def _write_out(self) -> None:
+        """Write what is not written yet, over a piece of a line if the disk was full before."""
+        with self._lock:
+            self._file.seek(self._length)
             written = 0
             while written < len(self._unwritten):
                 written += self._file.write(self._unwritten[written:]) or 0
-        except OSError as error:
-            self._fail(error)
-            return
-        self._length += len(self._unwritten)
-        self._unwritten, self.trouble = b"", None
-        self._sync_soon()
+            self._length += len(self._unwritten)
+            self._unwritten, self.trouble = b"", None
 
     def _fail(self, error: OSError) -> None:
         self.trouble = JournalError(
@@ -215,17 +230,21 @@ class Journal:
             self._on_trouble(self.trouble)
 
     def _sync_soon(self) -> None:
-        if self._syncing is not None and self._syncing.is_alive():
-            return
-        self._syncing = threading.Timer(SYNC_SECONDS, self._sync)
-        self._syncing.daemon = True
-        self._syncing.start()
+        if self._syncing is None:
+            self._syncing = threading.Timer(SYNC_SECONDS, self._sync)
+            self._syncing.daemon = True
+            self._syncing.start()
 
     def _sync(self) -> None:
+        """Force to the disk what was written, and try once more what could not be; in a thread."""
+        self._syncing = None  # what is done from now on needs another
         try:
+            self._write_out()
             os.fsync(self._file.fileno())
-        except (OSError, ValueError):  # closed in the meantime, or trouble that writing will meet
+        except ValueError:  # closed in the meantime
             return
+        except OSError:
+            self._sync_soon()
 
 
 def read_journal(path: str | os.PathLike[str], *, until_damage: bool = False) -> Recorded:
