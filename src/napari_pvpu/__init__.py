@@ -27,13 +27,15 @@ if TYPE_CHECKING:
         OverlapError,
         PromptError,
         PvpuError,
+        SeriesError,
         SessionError,
         WeightsError,
     )
     from napari_pvpu.journal import Journal
     from napari_pvpu.napari_side import attach
-    from napari_pvpu.prompts import Box, Click, PriorMask, Scribble
+    from napari_pvpu.prompts import Box, Click, Polygon, PriorMask, Scribble
     from napari_pvpu.segmenter import Segmenter
+    from napari_pvpu.series import Series
     from napari_pvpu.session import Session
 
     __version__: str
@@ -50,11 +52,14 @@ __all__ = [
     "JournalError",
     "ModelNotFoundError",
     "OverlapError",
+    "Polygon",
     "PriorMask",
     "PromptError",
     "PvpuError",
     "Scribble",
     "Segmenter",
+    "Series",
+    "SeriesError",
     "Session",
     "SessionError",
     "WeightsError",
@@ -75,14 +80,16 @@ _HOME = {
             "OverlapError",
             "PromptError",
             "PvpuError",
+            "SeriesError",
             "SessionError",
             "WeightsError",
         ],
         "napari_pvpu.errors",
     ),
-    **dict.fromkeys(["Box", "Click", "PriorMask", "Scribble"], "napari_pvpu.prompts"),
+    **dict.fromkeys(["Box", "Click", "Polygon", "PriorMask", "Scribble"], "napari_pvpu.prompts"),
     "Journal": "napari_pvpu.journal",
     "Segmenter": "napari_pvpu.segmenter",
+    "Series": "napari_pvpu.series",
     "Session": "napari_pvpu.session",
     "attach": "napari_pvpu.napari_side",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_pvpu.errors import ImageError
-from napari_pvpu.propagation import PropagationSettings
+from napari_pvpu.propagation import CarrySettings, PropagationSettings
 from napari_pvpu.session import Session
 from napari_pvpu.source import ImageSource
 from napari_pvpu.waiting import wait_passively
@@ -222,6 +222,36 @@ class Segmenter:
         """
         return self._encoder.encode(view, key)
 
+    @property
+    def room_ahead(self) -> int | None:
+        """Views for which `prepare` has room; None where a store on the disk takes any number."""
+        return None if self._keeps else max(1, self._encoder.cache_views // 4)
+
+    def prepare(self, view: Floats, key: Hashable) -> bool:
+        """Have a view's features at hand before they are asked for: in the store, else in memory.
+
+        Parameters
+        ----------
+        view, key
+            As for `encode`.
+
+        Returns
+        -------
+        bool
+            Whether the image encoder had to run for that.
+        """
+        if self._keeps:
+            return self._encoder.embed(view)
+        if self.cached(key) is not None:
+            return False
+        self.encode(view, key)
+        return True
+
+    @property
+    def _keeps(self) -> bool:
+        """Whether there is a store that takes what it is given."""
+        return self.store is not None and self.store.trouble is None
+
     def decode(
         self,
         features: Any,
@@ -243,3 +273,28 @@ class Segmenter:
             Spread the prompts' values by EM as well.
         """
         return self._encoder.decode(features, prompts, previous, propagation)
+
+    def carry(
+        self,
+        known: Sequence[tuple[Any, Floats, float]],
+        features: Any,
+        settings: CarrySettings | None = None,
+    ) -> Floats:
+        """Carry an object from planes where it is known to another, by EM value propagation.
+
+        Parameters
+        ----------
+        known : sequence of (features, array, float)
+            For each known plane its features, from `encode`, the probability of the object there,
+            (S, S) float32, and how much the plane counts, above 0.
+        features
+            Of the other plane, through the same view.
+        settings : CarrySettings, optional
+            Sharpness and reach.
+
+        Returns
+        -------
+        array, (S, S), float32
+            Probability of the object in the other plane.
+        """
+        return self._encoder.carry(known, features, settings or CarrySettings())

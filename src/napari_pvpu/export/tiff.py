@@ -22,7 +22,7 @@ from napari_pvpu.export.units import SYMBOLS, unit_name
 if TYPE_CHECKING:
     from napari_pvpu.export.label_image import About, Labels
 
-__all__ = ["read_tiff", "write_tiff"]
+__all__ = ["pixel_sizes", "read_tiff", "write_tiff"]
 
 _OME_SIZES = {
     "Z": "PhysicalSizeZ",
@@ -135,8 +135,7 @@ def read_tiff(path: str | os.PathLike[str]) -> LabelImage:
         with tifffile.TiffFile(Path(path)) as file:
             series = file.series[0]
             labels, axes = series.asarray(), str(series.axes)
-            xml = file.ome_metadata if file.is_ome else None
-            sizes = _imagej_sizes(file) if xml is None else _ome_sizes(xml)
+            sizes = pixel_sizes(file)
     except (OSError, ValueError, IndexError, KeyError, tifffile.TiffFileError) as error:
         raise read_error(path, error) from error
     if set(axes) - set("TZCSYX"):  # pages of no known meaning
@@ -149,6 +148,18 @@ def read_tiff(path: str | os.PathLike[str]) -> LabelImage:
         units=[unit for _, unit in found],
         name=Path(path).name,
     )
+
+
+def pixel_sizes(file: Any) -> dict[str, tuple[float, str]]:
+    """Return the length of a pixel with its unit, for each axis of which a TIFF tells it.
+
+    Parameters
+    ----------
+    file : tifffile.TiffFile
+        An open file; OME-XML and ImageJ's description are understood.
+    """
+    xml = file.ome_metadata if file.is_ome else None
+    return _imagej_sizes(file) if xml is None else _ome_sizes(xml)
 
 
 def _ome_sizes(xml: str) -> dict[str, tuple[float, str]]:

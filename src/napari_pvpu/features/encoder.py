@@ -21,6 +21,7 @@ from napari_pvpu.features.prompt_tensors import prompt_batch
 from napari_pvpu.features.runners import SafeRunner, TorchRunner
 from napari_pvpu.model_files import load_network
 from napari_pvpu.networks.interface import count_parameters
+from napari_pvpu.propagation.between_planes import carry
 from napari_pvpu.propagation.within_view import ValuePropagation
 from napari_pvpu.records import RawPrediction
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from napari_pvpu.features.store import FeatureStore
     from napari_pvpu.networks.interface import Features, PromptableNetwork
     from napari_pvpu.prompts import Prompt
-    from napari_pvpu.propagation import PropagationSettings
+    from napari_pvpu.propagation import CarrySettings, PropagationSettings
 
 __all__ = ["ViewEncoder"]
 
@@ -135,6 +136,11 @@ class ViewEncoder:
         return self._runner.network.config.name
 
     @property
+    def cache_views(self) -> int:
+        """Views whose features are kept in memory."""
+        return self._cache_views
+
+    @property
     def store(self) -> FeatureStore | None:
         """Where features are kept beyond this program, if anywhere."""
         return self._store
@@ -215,6 +221,33 @@ class ViewEncoder:
                 em_ms = _ms_since(start)
             score = float(decoded.score[0])
         return RawPrediction(logits, propagated, score, decode_ms, em_ms)
+
+    def carry(
+        self,
+        known: Sequence[tuple[Features, Floats, float]],
+        features: Features,
+        settings: CarrySettings,
+    ) -> Floats:
+        """Carry an object from planes where it is known to another, by EM.
+
+        Parameters
+        ----------
+        known : sequence of (Features, array, float)
+            For each known plane its features, the probability of the object there, (S, S)
+            float32, and how much the plane counts.
+        features : Features
+            Of the other plane, through the same view.
+        settings : CarrySettings
+            See `napari_pvpu.propagation.between_planes.carry`.
+
+        Returns
+        -------
+        array, (S, S), float32
+            Probability of the object in the other plane.
+        """
+        with self._lock, torch.inference_mode(), self._threads():
+            units = [(each, torch.from_numpy(seen), weight) for each, seen, weight in known]
+            return np.asarray(carry(units, features, settings).cpu().numpy(), np.float32)
 
     def embed(self, view: Floats) -> bool:
         """Have the store hold a view's features; tell whether the encoder had to run for that."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,37 @@ from napari_pvpu.source import ImageSource
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["find_images", "open_image"]
+__all__ = ["ImageFile", "find_images", "open_image", "read_image_file"]
 
 _TIFF = (".tif", ".tiff")
 _NPY = ".npy"
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 _ZARR = ("zarr.json", ".zattrs", ".zgroup")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageFile:
+    """What an image file holds.
+
+    Attributes
+    ----------
+    image : array-like, or list of array-like
+        As stored; an NPY is mapped, an OME-Zarr lazy, with all its levels if there are more.
+    axes : str or None
+        Letters as in `napari_pvpu.axes`, if the file tells them.
+    sizes : dict of str to (float, str)
+        Length of a pixel along each axis that it is known of, and the unit.
+    """
+
+    image: Any
+    axes: str | None = None
+    sizes: dict[str, tuple[float, str]] = field(default_factory=dict)
+
+    @property
+    def ndim(self) -> int:
+        """Number of the axes."""
+        full = self.image[0] if isinstance(self.image, list) else self.image
+        return len(full.shape)
 
 
 def find_images(paths: Iterable[str | Path]) -> list[Path]:
@@ -71,16 +97,31 @@ def open_image(
     ImageError, ExportError, DatasetError
         If it cannot be read or cannot be segmented.
     """
+    found = read_image_file(path)
+    return ImageSource(found.image, axes=axes or found.axes, channels=channels)
+
+
+def read_image_file(path: str | Path) -> ImageFile:
+    """Read an image file with what it tells of axes and pixels.
+
+    Parameters
+    ----------
+    path : path
+        As for `open_image`.
+
+    Raises
+    ------
+    ImageError, ExportError, DatasetError
+        If it cannot be read.
+    """
     path = Path(path)
     if not path.exists():
         raise ImageError(f"there is no file {path}; check the path")
-    image, told = _read(path)
-    count = len((image[0] if isinstance(image, list) else image).shape)
-    return ImageSource(image, axes=axes or fit_axes(told, count), channels=channels)
+    found = _read(path)
+    return ImageFile(found.image, fit_axes(found.axes, found.ndim), found.sizes)
 
 
-def _read(path: Path) -> tuple[Any, str | None]:
-    """Return an array or the levels of a pyramid, and axes if the file tells them."""
+def _read(path: Path) -> ImageFile:
     if path.is_dir():
         return _open_zarr(path)
     suffix = path.suffix.lower()
@@ -88,26 +129,37 @@ def _read(path: Path) -> tuple[Any, str | None]:
         return _read_tiff(path)
     if suffix == _NPY:
         try:
-            return np.load(path, mmap_mode="r", allow_pickle=False), None
+            return ImageFile(np.load(path, mmap_mode="r", allow_pickle=False))
         except (OSError, ValueError, EOFError) as error:
             raise ImageError(f"{path} cannot be read: {error}") from error
     from napari_pvpu.evaluation.dataset import read_image
 
-    return read_image(path), None
+    return ImageFile(read_image(path))
 
 
-def _read_tiff(path: Path) -> tuple[Any, str | None]:
+def _read_tiff(path: Path) -> ImageFile:
     import tifffile
 
     try:
         with tifffile.TiffFile(path) as file:
             series = file.series[0]
-            return series.asarray(), axes_from_tiff(series.axes)
+            return ImageFile(series.asarray(), axes_from_tiff(series.axes), _sizes(file))
     except (OSError, ValueError, IndexError, KeyError, tifffile.TiffFileError) as error:
         raise ImageError(f"{path} cannot be read as a TIFF: {error}") from error
 
 
-def _open_zarr(path: Path) -> tuple[Any, str | None]:
+def _sizes(file: Any) -> dict[str, tuple[float, str]]:
+    """Return what a TIFF tells of its pixels; nothing where that makes no sense."""
+    from napari_pvpu.export.tiff import pixel_sizes
+
+    try:
+        sizes = pixel_sizes(file)
+    except (ValueError, KeyError, ZeroDivisionError, SyntaxError):  # of XML, too
+        return {}
+    return {axis: (size, unit) for axis, (size, unit) in sizes.items() if 0 < size < float("inf")}
+
+
+def _open_zarr(path: Path) -> ImageFile:
     from napari_pvpu.export.ome_zarr import open_ngff
 
     full, metadata = open_ngff(path)
@@ -119,7 +171,10 @@ def _open_zarr(path: Path) -> tuple[Any, str | None]:
         levels = [full, *(group[each["path"]] for each in datasets[1:])]
     except KeyError as error:
         raise ImageError(f"{path} names a level that it does not have: {error}") from error
-    return levels, str(metadata["axes"])
+    axes = str(metadata["axes"])
+    steps = zip(metadata["scale"], metadata["units"], strict=True)
+    sizes = dict(zip(axes, steps, strict=True))
+    return ImageFile(levels if len(levels) > 1 else full, axes, sizes)
 
 
 def _is_zarr(path: Path) -> bool:
