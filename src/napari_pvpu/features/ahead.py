@@ -20,7 +20,7 @@ from napari_pvpu.prompts import Click
 from napari_pvpu.views import ViewPolicy, extent_for, first_views, view_around
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Iterator
+    from collections.abc import Hashable, Iterable, Iterator
 
     from napari_pvpu.records import Plane
     from napari_pvpu.source import ImageSource
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 
     Place = tuple[Plane, View]
 
-__all__ = ["Gate", "Plan", "Plans", "count_views", "everywhere", "likely_extents", "places_around",
-           "work_off"]  # fmt: skip
+__all__ = ["Gate", "Plan", "Plans", "everywhere", "likely_extents", "places_around", "work_off"]
 
 NICENESS = 10
 """Of the thread that encodes ahead, where threads can have one: others go first."""
@@ -186,7 +185,7 @@ class Gate:
         return False
 
 
-def work_off(plans: Plans, gate: Gate, get_preparer: Callable[[], Preparer]) -> None:
+def work_off(plans: Plans, gate: Gate, preparer: Preparer) -> None:
     """Encode what is planned, one view after the other; return when nothing is left.
 
     For a thread of its own, which gets a low priority where the system allows that. Between two
@@ -198,12 +197,11 @@ def work_off(plans: Plans, gate: Gate, get_preparer: Callable[[], Preparer]) -> 
         May get more in the meantime.
     gate : Gate
         Ends the work when it is stopped.
-    get_preparer : callable
-        Returns the segmenter.
+    preparer : Segmenter
+        Encodes.
     """
     _let_others_go_first()
     while gate.wait():
-        preparer = get_preparer()
         taken = plans.take(preparer.room_ahead)
         if taken is None:
             return
@@ -276,11 +274,6 @@ def everywhere(
         for plane in each_plane:
             for view in grid_views(shape, extent, size):
                 yield plane, view
-
-
-def count_views(shape: tuple[int, int], extent: int, size: int) -> int:
-    """Return how many views of an extent there are in a plane."""
-    return sum(1 for _ in grid_views(shape, extent, size))
 
 
 def _planes_around(plane: Plane, plane_shape: tuple[int, ...]) -> list[Plane]:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from napari_pvpu.features.encoder import ViewEncoder
 
-__all__ = ["EmbedSettings", "Embedded", "Job", "embed_part", "extents_for", "grid_views"]
+__all__ = ["EmbedSettings", "Embedded", "Job", "count_views", "embed_part", "extents_for",
+           "grid_views"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,12 @@ def grid_views(shape: tuple[int, int], extent: int, size: int) -> Iterator[View]
     rows, cols = (_origins(length, extent, size) for length in shape)
     for row, col in product(rows, cols):
         yield View(row, col, extent, size)
+
+
+def count_views(shape: tuple[int, int], extent: int, size: int) -> int:
+    """Return how many views `grid_views` yields."""
+    rows, cols = (_origins(length, extent, size) for length in shape)
+    return len(rows) * len(cols)
 
 
 def embed_part(job: Job, settings: EmbedSettings) -> Embedded:
