@@ -23,7 +23,7 @@ from napari_pvpu.errors import JournalError, PvpuError
 from napari_pvpu.fingerprints import fingerprint
 from napari_pvpu.journal import Journal, read_journal
 from napari_pvpu.operations import Operation, pack_array, unpack_array
-from napari_pvpu.prompts import Box, Click, PriorMask, Scribble
+from napari_pvpu.prompts import Box, Click, Polygon, PriorMask, Scribble
 from napari_pvpu.views import View
 from pictures import CENTERS, IMAGE, SHAPE, VOLUME, new_session, seen, volume_session
 
@@ -88,6 +88,11 @@ def everything(session):
     session.add(PriorMask(np.ones((9, 9), bool), (30, 30)))
     session.add(Click(CENTERS["bright"]))
     session.return_to_best()
+    session.next_object([Polygon(((10, 10), (10, 60), (60, 60), (60, 10)))])
+    session.add(Polygon(((10, 10), (10, 30), (30, 10)), positive=False))
+    session.undo()
+    session.next_object([Click(CENTERS["grey"])], overlap="overwrite")
+    session.add(Polygon(((80, 100), (80, 120), (100, 120)), filled=True))
 
 
 def test_a_session_is_resumed_exactly_with_its_history(path):
@@ -395,8 +400,7 @@ def test_a_script_repeats_the_session():
         def open(self, image, **options):
             return new_session(image, **options)
 
-    lines = text.replace("from napari_pvpu import Box, Click, PriorMask, Scribble, Segmenter",
-                         "from napari_pvpu import Box, Click, PriorMask, Scribble")  # fmt: skip
+    lines = text.replace("PriorMask, Scribble, Segmenter\n", "PriorMask, Scribble\n")
     lines = lines.replace("from napari_pvpu.export.reading import read_image\n", "")
     names = {"Segmenter": Opener, "read_image": lambda path: IMAGE}
     exec(compile(lines, "script", "exec"), names)

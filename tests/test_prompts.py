@@ -15,6 +15,7 @@ from napari_pvpu.errors import PromptError
 from napari_pvpu.prompts import (
     Box,
     Click,
+    Polygon,
     PriorMask,
     Scribble,
     joint_bounds,
@@ -34,6 +35,15 @@ prompts = st.one_of(
         ),
         point,
         st.tuples(st.floats(0.5, 99), st.floats(0.5, 99)),
+        st.booleans(),
+    ),
+    st.builds(
+        lambda start, corners, *flags: Polygon(
+            (start, (start[0] + 1, start[1] + 2), *corners), *flags
+        ),
+        point,
+        st.lists(point, min_size=1, max_size=5),
+        st.booleans(),
         st.booleans(),
     ),
     st.builds(PriorMask, masks, st.tuples(st.integers(-9, 99), st.integers(-9, 99))),

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from napari_pvpu.masks import dense_path, logit, prior_probability
-from napari_pvpu.prompts import Box, Click, PriorMask, Scribble
+from napari_pvpu.polygons import filled_in_view
+from napari_pvpu.prompts import Box, Click, Polygon, PriorMask, Scribble
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -129,8 +130,9 @@ def agreement_with(
     -------
     float
         Mean over the prompts: the share of a click or scribble on the right side, the overlap
-        (intersection over union) of a box with the mask's box or of a prior mask with the mask,
-        the share of a negative box that is not in the mask. 1 without prompts.
+        (intersection over union) of a box with the mask's box or of a prior mask or a filled
+        polygon with the mask, the share of the mask that lies in an outline, the share of a
+        negative box or polygon that is not in the mask. 1 without prompts.
     """
     mask = state.shown(settings.value_propagation) > logit(settings.threshold)
     shares = [_agreement(mask, state, prompt) for prompt in prompts]
@@ -220,6 +222,13 @@ def _agreement(mask: Bits, state: ObjectState, prompt: Prompt) -> float:
         if not prompt.positive:
             return 1 - float((mask & framed).sum()) / max(int(framed.sum()), 1)
         return _overlap(_frame_of(mask), framed)
+    if isinstance(prompt, Polygon):
+        inside = filled_in_view(prompt.path, view)
+        if not prompt.positive:
+            return 1 - float((mask & inside).sum()) / max(int(inside.sum()), 1)
+        if prompt.filled:
+            return _overlap(mask, inside)
+        return float((mask & inside).sum()) / max(int(mask.sum()), 1)
     path = np.rint(view.to_view(dense_path(prompt, 1 / view.scale))).astype(np.intp)
     inside = ((path >= 0) & (path < mask.shape)).all(axis=1)
     hit = np.zeros(len(path), bool)

@@ -25,7 +25,8 @@ from napari_pvpu.masks import (
     prior_probability,
     settle,
 )
-from napari_pvpu.prompts import Box, Click, PriorMask, Scribble, clip_bounds, joint_bounds
+from napari_pvpu.polygons import filled_in_view, told_of
+from napari_pvpu.prompts import Click, Polygon, PriorMask, Scribble, clip_bounds, joint_bounds
 from napari_pvpu.records import ObjectState, Prediction, RawPrediction, Timing
 from napari_pvpu.views import extent_for, first_views, next_view, view_around
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from napari_pvpu.current_object import Paint
     from napari_pvpu.masks import Drawing, MaskRules
     from napari_pvpu.prompts import Bounds, Prompt
-    from napari_pvpu.propagation import PropagationSettings
+    from napari_pvpu.propagation import CarrySettings, PropagationSettings
     from napari_pvpu.records import Request
     from napari_pvpu.source import ImageSource
     from napari_pvpu.views import Edges, View, ViewPolicy
@@ -71,6 +72,11 @@ class Predictor(Protocol):
         propagation: PropagationSettings | None,
     ) -> RawPrediction:
         """Answer prompts in view coordinates, given the previous probability (S, S)."""
+
+    def carry(
+        self, known: Sequence[tuple[Any, Floats, float]], features: Any, settings: CarrySettings
+    ) -> Floats:
+        """Return the probability (S, S) that an object has, carried from known planes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,10 +119,9 @@ class Interaction:
         self._request = request
         self._policy = policy
         self._rules = rules
-        self._drawn = [
-            _clip_box(p, source.shape) for p in request.prompts if not isinstance(p, PriorMask)
-        ]
+        self._drawn = told_of(request.prompts, source.shape)
         self._priors = [p for p in request.prompts if isinstance(p, PriorMask)]
+        self._polygons = [p for p in request.prompts if isinstance(p, Polygon)]
         self._encode_ms = self._decode_ms = self._em_ms = 0.0
         self._views: set[View] = set()
 
@@ -142,6 +147,8 @@ class Interaction:
             return self._review(self._first_look(None))
         if request.prompts == base.prompts:
             return self._judge(base)
+        if self._grown() and all(map(_only_takes_out, request.prompts[len(base.prompts) :])):
+            return self._judge(replace(base, prompts=request.prompts))
         if self._grown():
             return self._correct(base, self._review(self._explore(self._next_look(base))))
         # Prompts moved or went: what was fed back before may hold their traces, so start anew,
@@ -176,7 +183,8 @@ class Interaction:
     def _correct(self, base: ObjectState, look: _Look) -> _Look:
         """Let new marks change the mask in their own direction and neighbourhood only.
 
-        Boxes and prior masks say where the object ends as well as where it is: they are free.
+        Boxes, polygons and prior masks say where the object ends as well as where it is: they are
+        free.
         """
         state = look.state
         added = self._request.prompts[len(base.prompts) :]
@@ -343,7 +351,11 @@ class Interaction:
         """Join what was seen before with the prior masks, at the precision that is kept."""
         prior = prior_probability(self._priors, view)
         known = [each for each in (carried, prior) if each is not None]
-        fed = np.maximum.reduce(known) if known else None
+        known += [filled_in_view(p.path, view) for p in self._polygons if p.positive]
+        fed = np.maximum.reduce(known).astype(np.float32) if known else None
+        for polygon in self._polygons:
+            if fed is not None and not polygon.positive:
+                fed[filled_in_view(polygon.path, view)] = 0
         if self._request.paint is not None:
             fed = _painted(fed, self._request.paint, view)
         return None if fed is None else fed.astype(np.float16)
@@ -382,12 +394,9 @@ def _painted(fed: Floats | None, paint: Paint, view: View) -> Floats:
     return np.asarray(np.maximum(known * (1 - erased), added), np.float32)
 
 
-def _clip_box(prompt: Prompt, shape: tuple[int, int]) -> Prompt:
-    """Return the part of a box that lies in the image; boxes are often drawn over the rim."""
-    if not isinstance(prompt, Box):
-        return prompt
-    row0, col0, row1, col1 = clip_bounds(prompt.bounds, shape)
-    return Box((row0, col0), (row1, col1), prompt.positive)
+def _only_takes_out(prompt: Prompt) -> bool:
+    """Whether a prompt changes nothing but what it encloses, for which no network is needed."""
+    return isinstance(prompt, Polygon) and not prompt.positive
 
 
 def _half(logits: Floats | None) -> Halves | None:

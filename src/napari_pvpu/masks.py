@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from napari_pvpu.polygons import exclusions
 from napari_pvpu.prompts import Bounds, Click, PriorMask, Prompt, Scribble
 from napari_pvpu.resample import Axis, resample
 
@@ -141,8 +142,12 @@ def settle(
     """
     cut = logit(threshold)
     settled = np.array(logits, np.float32)
-    for prompt in prompts:
-        if isinstance(prompt, Click | Scribble):
+    excluded = exclusions(prompts)
+    for index, prompt in enumerate(prompts):
+        if index in excluded:
+            outside = excluded[index].in_view(view)
+            settled[outside] = np.minimum(settled[outside], cut - rules.disk_margin)
+        elif isinstance(prompt, Click | Scribble):
             _push(
                 settled,
                 view.to_view(dense_path(prompt, 1 / view.scale)),
@@ -211,11 +216,13 @@ def draw(
         None if no pixel belongs to the object. Pixels under clicks and scribbles are on their
         side whatever the logits say.
     """
-    marked = [
-        (marked_pixels(p, shape), p.positive) for p in prompts if not isinstance(p, PriorMask)
-    ]
+    marked = {
+        index: (marked_pixels(prompt, shape), prompt.positive)
+        for index, prompt in enumerate(prompts)
+        if isinstance(prompt, Click | Scribble)
+    }
     box = _drawn_box(settled, view, shape, threshold, math.ceil(3 * smoothing))
-    box = _with_pixels(box, [pixels for pixels, positive in marked if positive])
+    box = _with_pixels(box, [pixels for pixels, positive in marked.values() if positive])
     if box is None:
         return None
     row0, col0, row1, col1 = box
@@ -226,7 +233,12 @@ def draw(
     targets = (float(row0), 1.0, row1 - row0), (float(col0), 1.0, col1 - col0)
     seen = resample(settled[rows, cols], (row_axis, targets[0]), (col_axis, targets[1]))
     probability = smoothed(sigmoid(seen), smoothing)
-    for pixels, positive in marked:
+    excluded = exclusions(prompts)
+    for index in sorted({*marked, *excluded}):
+        if index in excluded:
+            probability[excluded[index].in_window(box)] = 0
+            continue
+        pixels, positive = marked[index]
         here = pixels - (row0, col0)
         here = here[((here >= 0) & (here < probability.shape)).all(axis=1)]
         probability[here[:, 0], here[:, 1]] = positive

@@ -15,22 +15,39 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_pvpu.errors import JournalError, PromptError
-from napari_pvpu.prompts import Box, Click, PriorMask, Scribble, prompt_from_json, prompt_to_json
+from napari_pvpu.prompts import (
+    Box,
+    Click,
+    Polygon,
+    PriorMask,
+    Scribble,
+    prompt_from_json,
+    prompt_to_json,
+)
+from napari_pvpu.sparse_labels import SparseLabels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["METHODS", "Operation", "OperationLog", "pack_array", "unpack_array"]
+__all__ = [
+    "METHODS",
+    "Operation",
+    "OperationLog",
+    "pack_array",
+    "pack_labels",
+    "unpack_array",
+]
 
 METHODS = frozenset(
     """
-    accept adopt delete fill_holes go_to grow merge open_mask open_object paint redo relabel
-    remove_small reset return_to_best shrink smooth split undo
+    accept accept_into adopt delete divide end_object fill_holes go_to grow lose merge open_mask
+    open_object paint propagate redo relabel remove_small reset return_to_best see shrink smooth
+    split undo unlink
     """.split()
 )
 """Operations that are methods of a session."""
 
-_PROMPTS = (Click, Scribble, Box, PriorMask)
+_PROMPTS = (Click, Scribble, Box, Polygon, PriorMask)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,8 +126,23 @@ def pack_array(array: npt.NDArray[Any]) -> dict[str, Any]:
     return {"type": "array", "dtype": array.dtype.str, "shape": list(array.shape), "zlib": text}
 
 
-def unpack_array(values: Mapping[str, Any]) -> npt.NDArray[Any]:
-    """Build the array that `pack_array` described.
+def pack_labels(labels: Any) -> dict[str, Any]:
+    """Turn labels into values that `json.dumps` takes, sparse ones tile by tile."""
+    if not isinstance(labels, SparseLabels):
+        return pack_array(labels)
+    tiles = [
+        [*place, base64.b64encode(content).decode("ascii")] for *place, content in labels.packed()
+    ]
+    return {
+        "type": "sparse labels",
+        "dtype": labels.dtype.str,
+        "shape": list(labels.shape),
+        "tiles": tiles,
+    }
+
+
+def unpack_array(values: Mapping[str, Any]) -> Any:
+    """Build what `pack_array` or `pack_labels` described.
 
     Raises
     ------
@@ -119,6 +151,11 @@ def unpack_array(values: Mapping[str, Any]) -> npt.NDArray[Any]:
     """
     shape = tuple(int(length) for length in values["shape"])
     dtype = np.dtype(values["dtype"])
+    if values["type"] == "sparse labels":
+        labels = SparseLabels(shape, dtype)
+        for plane, row, col, content in values["tiles"]:
+            labels.put_packed(tuple(plane), row, col, base64.b64decode(content, validate=True))
+        return labels
     raw = zlib.decompress(base64.b64decode(values["zlib"], validate=True))
     if dtype.kind == "b":
         count = int(np.prod(shape, dtype=np.int64))
@@ -142,7 +179,7 @@ def _decode(value: Any) -> Any:
         return [_decode(each) for each in value]
     if not isinstance(value, dict):
         return value
-    if value.get("type") == "array":
+    if value.get("type") in ("array", "sparse labels"):
         return unpack_array(value)
     try:
         return prompt_from_json(value)

@@ -9,7 +9,7 @@ from napari_pvpu.current_object import CurrentObject
 from napari_pvpu.errors import PromptError
 from napari_pvpu.history import Step
 from napari_pvpu.insight import warning_of
-from napari_pvpu.prompts import Box, Click, PriorMask, Scribble, clip_bounds
+from napari_pvpu.prompts import Box, Click, Polygon, PriorMask, Scribble, clip_bounds
 from napari_pvpu.records import ChangedRegion, Request
 from napari_pvpu.rendering import render
 from napari_pvpu.session_steps import SessionSteps
@@ -219,19 +219,21 @@ def describe(prompt: Prompt) -> str:
     if isinstance(prompt, PriorMask):
         return "Prior mask"
     name = type(prompt).__name__
+    if isinstance(prompt, Polygon) and prompt.filled and prompt.positive:
+        return "Filled polygon"
     return name if prompt.positive else f"Negative {name.lower()}"
 
 
 def _check_inside(prompt: Prompt, shape: tuple[int, int]) -> None:
     """Raise unless a prompt has something in common with the image."""
-    if not isinstance(prompt, Click | Scribble | Box | PriorMask):
+    if not isinstance(prompt, Click | Scribble | Box | Polygon | PriorMask):
         raise PromptError(
-            f"a prompt is a Click, Scribble, Box or PriorMask, not {type(prompt).__name__}"
+            f"a prompt is a Click, Scribble, Box, Polygon or PriorMask, not {type(prompt).__name__}"
         )
     height, width = shape
     row0, col0, row1, col1 = prompt.bounds
     outside = row1 < -0.5 or col1 < -0.5 or row0 > height - 0.5 or col0 > width - 0.5
-    if isinstance(prompt, Box):  # one that only touches the rim has no area inside
+    if isinstance(prompt, Box | Polygon):  # one that only touches the rim has no area inside
         row0, col0, row1, col1 = clip_bounds(prompt.bounds, shape)
         outside = row0 >= row1 or col0 >= col1
     if outside:

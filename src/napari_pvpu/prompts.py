@@ -1,4 +1,4 @@
-"""What a user says about an object: clicks, scribbles, boxes and masks, as plain data.
+"""What a user says about an object: clicks, scribbles, boxes, polygons and masks, as plain data.
 
 Coordinates are ``(row, col)`` in data pixels, pixel centres at integers. Every prompt checks
 itself when it is made; whether it lies in an image is for the session to say.
@@ -22,6 +22,7 @@ __all__ = [
     "Box",
     "Click",
     "Point",
+    "Polygon",
     "PriorMask",
     "Prompt",
     "Scribble",
@@ -142,6 +143,56 @@ class Box:
         return (*self.start, *self.stop)
 
 
+@dataclass(frozen=True, slots=True)
+class Polygon:
+    """A closed line around the object, around a part of it, or around what is not the object.
+
+    Parameters
+    ----------
+    path : sequence of (row, col)
+        At least three corners in data coordinates; the last is joined to the first.
+    positive : bool
+        Whether it says where the object is. Nothing inside a negative one belongs to the object.
+    filled : bool
+        Of a positive one: True if what is inside is the object, roughly, which the network then
+        makes exact (a prior mask); False if the object lies inside and ends there at the latest
+        (a box with a shape).
+
+    Raises
+    ------
+    PromptError
+        If there are fewer than three corners, any is not two finite numbers, or all lie in one
+        row or column.
+    """
+
+    path: tuple[Point, ...]
+    positive: bool = True
+    filled: bool = False
+
+    def __post_init__(self) -> None:
+        path = _points(self.path, "a polygon")
+        if len(path) < 3:
+            raise PromptError(
+                f"a polygon needs at least three corners but has {len(path)}; draw a line all "
+                "the way round"
+            )
+        object.__setattr__(self, "path", path)
+        object.__setattr__(self, "positive", bool(self.positive))
+        object.__setattr__(self, "filled", bool(self.filled))
+        row0, col0, row1, col1 = self.bounds
+        if row0 == row1 or col0 == col1:
+            raise PromptError(
+                f"the polygon from {(row0, col0)} to {(row1, col1)} has no area; draw a line all "
+                "the way round"
+            )
+
+    @property
+    def bounds(self) -> Bounds:
+        """Smallest box around the prompt, ``(row0, col0, row1, col1)``, data coordinates."""
+        rows, cols = zip(*self.path, strict=True)
+        return (min(rows), min(cols), max(rows), max(cols))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PriorMask:
     """A first idea of the object, from another program or from an earlier session.
@@ -200,7 +251,7 @@ class PriorMask:
         return self._area
 
 
-Prompt: TypeAlias = Click | Scribble | Box | PriorMask
+Prompt: TypeAlias = Click | Scribble | Box | Polygon | PriorMask
 
 
 def joint_bounds(bounds: Iterable[Bounds]) -> Bounds:
@@ -230,8 +281,8 @@ def prompt_to_json(prompt: Prompt) -> dict[str, Any]:
     Returns
     -------
     dict
-        With the key ``"type"``: ``"click"``, ``"scribble"``, ``"box"`` or ``"prior_mask"``.
-        Masks are base64 of their bits, rows first.
+        With the key ``"type"``: ``"click"``, ``"scribble"``, ``"box"``, ``"polygon"`` or
+        ``"prior_mask"``. Masks are base64 of their bits, rows first.
     """
     if isinstance(prompt, PriorMask):
         bits = base64.b64encode(np.packbits(prompt.mask).tobytes()).decode("ascii")
@@ -241,6 +292,9 @@ def prompt_to_json(prompt: Prompt) -> dict[str, Any]:
         where: dict[str, Any] = {"type": "click", "position": list(prompt.position)}
     elif isinstance(prompt, Scribble):
         where = {"type": "scribble", "path": [list(point) for point in prompt.path]}
+    elif isinstance(prompt, Polygon):
+        path = [list(point) for point in prompt.path]
+        where = {"type": "polygon", "path": path, "filled": prompt.filled}
     else:
         where = {"type": "box", "start": list(prompt.start), "stop": list(prompt.stop)}
     return where | {"positive": prompt.positive}
@@ -262,12 +316,16 @@ def prompt_from_json(values: Mapping[str, Any]) -> Prompt:
             return Scribble(values["path"], values.get("positive", True))
         if kind == "box":
             return Box(values["start"], values["stop"], values.get("positive", True))
+        if kind == "polygon":
+            flags = values.get("positive", True), values.get("filled", False)
+            return Polygon(values["path"], *flags)
         if kind == "prior_mask":
             return _prior_mask_from_json(values)
     except (KeyError, TypeError) as error:
         raise PromptError(f"this does not describe a prompt ({error!r}): {values!r}") from error
     raise PromptError(
-        f"unknown prompt type {kind!r}; known are 'click', 'scribble', 'box' and 'prior_mask'"
+        f"unknown prompt type {kind!r}; known are 'click', 'scribble', 'box', 'polygon' and "
+        "'prior_mask'"
     )
 
 

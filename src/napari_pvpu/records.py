@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_pvpu.prompts import PriorMask
-from napari_pvpu.session_settings import SessionSettings
+from napari_pvpu.session_settings import OverlapRule, SessionSettings
+from napari_pvpu.ties import Ties
 
 if TYPE_CHECKING:
     from napari_pvpu.current_object import Origin, Paint
@@ -145,6 +146,9 @@ class Request:
         What the user has painted of the object.
     origin : Origin or None
         The mask that the object was opened from.
+    accepting : str or None
+        The prompts begin the next object: when the answer comes, the one at work is accepted by
+        this rule for overlaps.
     """
 
     generation: int
@@ -160,6 +164,7 @@ class Request:
     min_size: int = 0
     paint: Paint | None = None
     origin: Origin | None = None
+    accepting: OverlapRule | None = None
 
     @property
     def settings(self) -> SessionSettings:
@@ -210,7 +215,7 @@ class ChangedRegion:
     notice : str or None
         A sentence for the user, if a prompt seems to have made the mask worse.
     more : tuple of ChangedRegion
-        What changed in other planes.
+        What changed in other planes, or far away in this one.
     """
 
     row: int
@@ -247,6 +252,8 @@ class ObjectRecord:
         Its boxes in further planes.
     paint : Paint or None
         What the user painted of it.
+    ties : Ties
+        How its planes hang together, and the object it came from.
     """
 
     prompts: tuple[Prompt, ...]
@@ -255,6 +262,7 @@ class ObjectRecord:
     plane: Plane = ()
     parts: tuple[tuple[Plane, PixelBox], ...] = ()
     paint: Paint | None = None
+    ties: Ties = field(default_factory=Ties)
 
     @property
     def boxes(self) -> dict[Plane, PixelBox]:
@@ -267,6 +275,7 @@ class ObjectRecord:
         Without its box in the plane that it was made in, its prompts mean nothing any more.
         """
         boxes = {**self.boxes, plane: box}
+        ties = self.ties if box is not None else self.ties.noted(plane, None)
         left = {each: known for each, known in boxes.items() if known is not None}
         if not left:
             return None
@@ -274,4 +283,6 @@ class ObjectRecord:
         if home not in left:
             home, prompts, paint = min(left), (), None
         rest = tuple(sorted((each, known) for each, known in left.items() if each != home))
-        return replace(self, prompts=prompts, box=left[home], plane=home, parts=rest, paint=paint)
+        return replace(
+            self, prompts=prompts, box=left[home], plane=home, parts=rest, paint=paint, ties=ties
+        )

@@ -132,12 +132,11 @@ def _answer(session: Session, values: dict[str, Any]) -> None:
     plane = tuple(values["plane"])
     known = session.prompts_in(plane)
     view = None if values["view"] is None else View(*values["view"])
-    request = session.request(
-        [*known[: values["keep"]], *values["prompts"]],
-        view,
-        value_propagation=values["value_propagation"],
-        plane=plane,
-    )
+    options: dict[str, Any] = {"value_propagation": values["value_propagation"], "plane": plane}
+    if values.get("accepting") is not None:
+        request = session.request_next(values["prompts"], overlap=values["accepting"], **options)
+    else:
+        request = session.request([*known[: values["keep"]], *values["prompts"]], view, **options)
     request = replace(
         request,
         threshold=values["threshold"],

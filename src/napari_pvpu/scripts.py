@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_pvpu.operations import pack_array
-from napari_pvpu.prompts import Box, Click, PriorMask, Scribble
+from napari_pvpu.prompts import Box, Click, Polygon, PriorMask, Scribble
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ _HEAD = '''"""A session of napari-pvpu, as a script."""
 
 import sys
 
-from napari_pvpu import Box, Click, PriorMask, Scribble, Segmenter
+from napari_pvpu import Box, Click, Polygon, PriorMask, Scribble, Segmenter
 from napari_pvpu.export.reading import read_image
 from napari_pvpu.operations import unpack_array
 
@@ -41,7 +41,9 @@ def source_settings(source: ImageSource) -> dict[str, Any]:
     }
 
 
-def to_python(session: SessionState, image: str | None = None) -> str:
+def to_python(
+    session: SessionState, image: str | None = None, model: str | None = None
+) -> str:
     """Return a script that does what was done in a session.
 
     Parameters
@@ -50,12 +52,15 @@ def to_python(session: SessionState, image: str | None = None) -> str:
         The session.
     image : str, optional
         Path of the image; by default the script takes it from its command line.
+    model : str, optional
+        As `Segmenter` takes it; by default the name in the model's config, which finds the weights
+        of bundled models only.
     """
     path = "sys.argv[1]" if image is None else repr(image)
     settings = ", ".join(
-        f"{key}={value!r}" for key, value in source_settings(session.source).items()
+        f"{key}={value!r}" for key, value in source_settings(session.first_source).items()
     )
-    model = getattr(session.predictor, "model_name", "pvpu-nano")
+    model = model or getattr(session.predictor, "model_name", "pvpu-nano")
     lines = [
         f"image = read_image({path})",
         f"session = Segmenter({model!r}).open(image, {settings})",
@@ -100,10 +105,16 @@ def _prompt_lines(values: dict[str, Any], state: dict[str, Any]) -> Iterator[str
     if len(values["plane"]):
         arguments.append(f"plane={tuple(values['plane'])}")
     state["value_propagation"] = em
-    if len(arguments) == 1:
-        yield f"session.set_prompts({written})"
+    rule = values.get("accepting")
+    plain = len(arguments) == 1
+    if rule is not None:
+        arguments.append(f"overlap={rule!r}")
+    method = "set_prompts" if rule is None else "next_object"
+    if plain:
+        yield f"session.{method}({', '.join(arguments)})"
         return
-    yield f"session.commit(session.compute(session.request({', '.join(arguments)})))"
+    ask = "request" if rule is None else "request_next"
+    yield f"session.commit(session.compute(session.{ask}({', '.join(arguments)})))"
 
 
 def _literal(value: Any) -> str:
@@ -114,7 +125,7 @@ def _literal(value: Any) -> str:
         return f"unpack_array({value!r})"
     if isinstance(value, list | tuple):
         return f"[{', '.join(_literal(each) for each in value)}]"
-    if isinstance(value, PriorMask | Click | Scribble | Box):
+    if isinstance(value, PriorMask | Polygon | Click | Scribble | Box):
         return _prompt(value)
     return repr(value)
 
@@ -125,6 +136,8 @@ def _prompt(prompt: Prompt) -> str:
     polarity = "" if prompt.positive else ", positive=False"
     if isinstance(prompt, Click):
         return f"Click({prompt.position!r}{polarity})"
+    if isinstance(prompt, Polygon):
+        return f"Polygon({prompt.path!r}{polarity}{', filled=True' if prompt.filled else ''})"
     if isinstance(prompt, Scribble):
         return f"Scribble({prompt.path!r}{polarity})"
     return f"Box({prompt.start!r}, {prompt.stop!r}{polarity})"

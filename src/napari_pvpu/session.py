@@ -7,23 +7,27 @@ hands out what changed. All methods but `Session.compute` belong to one thread, 
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_pvpu.batches import Batches
 from napari_pvpu.errors import SessionError
 from napari_pvpu.history import Step
+from napari_pvpu.lineages import Lineages
 from napari_pvpu.object_edits import ObjectEdits
 from napari_pvpu.records import ChangedRegion, ObjectRecord, Timing
 from napari_pvpu.rendering import paste
 from napari_pvpu.reopening import Reopening
 from napari_pvpu.scripts import to_python
 from napari_pvpu.second_thoughts import SecondThoughts
+from napari_pvpu.seeing import Seeing
+from napari_pvpu.ties import Ties
 from napari_pvpu.tuning import Tuning
 
 if TYPE_CHECKING:
-    from napari_pvpu.label_store import Labels
     from napari_pvpu.records import PixelBox
     from napari_pvpu.session_settings import OverlapRule
     from napari_pvpu.views import View
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["ChangedRegion", "ObjectRecord", "Session"]
 
 
-class Session(Tuning, Reopening, ObjectEdits, SecondThoughts):
+class Session(Batches, Tuning, Seeing, Reopening, ObjectEdits, Lineages, SecondThoughts):
     """Interactive segmentation of one image, object by object.
 
     Made by `Segmenter.open`. An image of several planes is worked on plane by plane (see `plane`);
@@ -102,14 +106,14 @@ class Session(Tuning, Reopening, ObjectEdits, SecondThoughts):
         return out
 
     @property
-    def labels(self) -> Labels:
+    def labels(self) -> Any:
         """Accepted objects, plane axes first, 0 where there is none; a read-only view.
 
-        (H, W) for an image of one plane. uint16, or uint32 if larger ids were adopted.
+        (H, W) for an image of one plane. uint16, or uint32 if larger ids were adopted. Of an
+        image of more than 2**28 pixels in all planes not a numpy array but `SparseLabels`, which
+        slices into arrays just so.
         """
-        view = self._labels.array.view()
-        view.flags.writeable = False
-        return view
+        return self._labels.read_only
 
     @property
     def last_timing(self) -> Timing:
@@ -152,8 +156,9 @@ class Session(Tuning, Reopening, ObjectEdits, SecondThoughts):
                 "the object lies wholly within accepted ones, whose pixels stay theirs; undo "
                 "those or mark another"
             )
+        ties = origin.record.ties.noted(self._plane, None) if origin and origin.record else Ties()
         made = ObjectRecord(
-            current.prompts, self.score, drawing.box, self._plane, paint=current.paint
+            current.prompts, self.score, drawing.box, self._plane, (), current.paint, ties
         )
         record = self._with_other_parts(made, object_id)
         self._touch(self._plane)
@@ -185,7 +190,9 @@ class Session(Tuning, Reopening, ObjectEdits, SecondThoughts):
             if record.plane == self._plane:
                 record = self._with_other_parts(record, origin.object_id)
             else:  # which was made in another plane, and is still there
+                note = record.ties.confidence(self._plane)
                 record = self._objects[origin.object_id]
+                record = replace(record, ties=record.ties.noted(self._plane, note))
             region = self._change_labels(
                 f"Cancel object {origin.object_id}",
                 [(self._plane, window, after)],
@@ -201,12 +208,14 @@ class Session(Tuning, Reopening, ObjectEdits, SecondThoughts):
 
     # For a script
 
-    def to_python(self, image: str | None = None) -> str:
+    def to_python(self, image: str | None = None, model: str | None = None) -> str:
         """Return the session so far as a script that does the same again.
 
         Parameters
         ----------
         image : str, optional
             Path of the image; by default the script takes it from its command line.
+        model : str, optional
+            As `Segmenter` takes it; by default the name in the model's config.
         """
-        return to_python(self, image)
+        return to_python(self, image, model)

@@ -85,17 +85,22 @@ class SessionSteps(SessionState):
         while len(self._history) != position:
             region = self._go(back=len(self._history) > position)
             assert region is not None  # the position lies within the history
-            regions += [region, *region.more]
+            regions.append(region)
         if not regions:
             return None
+        self._change = self._joint(regions)
+        self._note("go_to", position=position)
+        return self._change
+
+    def _joint(self, regions: Sequence[ChangedRegion]) -> ChangedRegion:
+        """Return all that several steps have changed, as it now is."""
         boxes: dict[Plane, list[PixelBox]] = {self._plane: []}
         # What is of no size changed nothing.
         for region in regions:
-            if region.mask.size:
-                boxes.setdefault(region.plane, []).append(_box_of(region))
-        self._change = self._regions(self._plane, self._drawing, boxes, with_labels=True)
-        self._note("go_to", position=position)
-        return self._change
+            for each in (region, *region.more):
+                if each.mask.size:
+                    boxes.setdefault(each.plane, []).append(_box_of(each))
+        return self._regions(self._plane, self._drawing, boxes, with_labels=True)
 
     def _go(self, back: bool) -> ChangedRegion | None:
         step = self._history.last_done if back else self._history.last_undone

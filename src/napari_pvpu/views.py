@@ -21,6 +21,7 @@ from napari_pvpu.prompts import (
     Bounds,
     Box,
     Click,
+    Polygon,
     PriorMask,
     Prompt,
     Scribble,
@@ -251,7 +252,8 @@ def first_views(
     Returns
     -------
     list of View
-        One if boxes or a prior mask tell the size, else several scales. All hold all prompts.
+        One if boxes, polygons or a prior mask tell the size, else several scales. All hold all
+        prompts.
     """
     policy = policy or ViewPolicy()
     bounds = clip_bounds(joint_bounds(prompt.bounds for prompt in prompts), shape)
@@ -411,4 +413,4 @@ def _is_positive(prompt: Prompt) -> bool:
 
 
 def _tells_size(prompt: Prompt) -> bool:
-    return isinstance(prompt, PriorMask | Box) and _is_positive(prompt)
+    return isinstance(prompt, PriorMask | Box | Polygon) and _is_positive(prompt)
