@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from napari_pvpu.current_object import CurrentObject
+    from napari_pvpu.label_store import PlaneOfLabels
     from napari_pvpu.records import ObjectRecord, Plane
     from napari_pvpu.session_settings import SessionSettings
 
@@ -88,13 +89,18 @@ class LabelDelta:
         """Ids of all objects that lose or gain pixels."""
         return {*np.unique(self.before).tolist(), *np.unique(self.after).tolist()} - {0}
 
-    def apply(self, labels: Labels) -> None:
+    def apply(self, labels: PlaneOfLabels) -> None:
         """Make the change in a label image."""
-        labels[self.slices][self._changed()] = self.after
+        self._write(labels, self.after)
 
-    def revert(self, labels: Labels) -> None:
+    def revert(self, labels: PlaneOfLabels) -> None:
         """Take the change back."""
-        labels[self.slices][self._changed()] = self.before
+        self._write(labels, self.before)
+
+    def _write(self, labels: PlaneOfLabels, values: Labels) -> None:
+        window = labels[self.slices]  # a view, or a copy of sparse labels
+        window[self._changed()] = values
+        labels[self.slices] = window
 
     def _changed(self) -> npt.NDArray[np.bool_]:
         count = self.shape[0] * self.shape[1]

@@ -44,7 +44,8 @@ class LabelEdits(SessionSteps):
         title : str
             Of the step.
         windows : sequence of (plane, box, labels)
-            What the labels become; at most one of each plane.
+            What the labels become. Where windows of a plane overlap, each changes pixels of its
+            own.
         records : dict of int to ObjectRecord, optional
             Records of objects that are new or changed; their boxes are found here.
         current : (CurrentObject or None, Drawing or None), optional
@@ -165,7 +166,17 @@ class LabelEdits(SessionSteps):
         known = self._objects.get(object_id)
         boxes = {} if known is None else known.boxes
         rest = tuple(sorted((p, box) for p, box in boxes.items() if p != record.plane))
-        return replace(record, parts=rest)
+        ties = record.ties if known is None else known.ties
+        ties = ties.noted(record.plane, record.ties.confidence(record.plane))
+        return replace(record, parts=rest, ties=ties)
+
+    def _with_parent(self, old: int, new: int | None) -> dict[int, ObjectRecord]:
+        """Return the records of the objects that an object divided into, with another parent."""
+        return {
+            each: replace(record, ties=replace(record.ties, parent=new))
+            for each, record in self._objects.items()
+            if record.ties.parent == old
+        }
 
     def _open_ids(self) -> set[int]:
         """Return the ids of accepted objects that are open for correction."""

@@ -1,30 +1,48 @@
-"""The accepted objects of all planes in one array that is made when it is first needed."""
+"""The accepted objects of all planes, made when they are first needed.
+
+Labels of a usual image are one array; those of an image too large for that are sparse: only what
+holds objects takes memory.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from itertools import product
+from math import prod
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from napari_pvpu.errors import SessionError
+from napari_pvpu.label_boxes import area_of, boxes_in, joined_boxes, tight_box
 from napari_pvpu.records import ObjectRecord
+from napari_pvpu.sparse_labels import MOST_DENSE, SparseLabels, SparsePlane
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
 
     from napari_pvpu.records import PixelBox, Plane
 
-__all__ = ["LabelStore", "Labels", "tight_box"]
+__all__ = [
+    "LabelArray",
+    "LabelStore",
+    "Labels",
+    "PlaneOfLabels",
+    "tight_box",
+]
 
 Labels = npt.NDArray[np.unsignedinteger]
+LabelArray: TypeAlias = Labels | SparseLabels
+PlaneOfLabels: TypeAlias = Labels | SparsePlane
 
 BAND = 2**22
 """Pixels that are looked at in one go."""
 
-MOST_LISTED = 2**16
-"""Up to this id boxes are found by a list of all ids, beyond it by those that there are."""
+LARGE_PART = 2**22
+"""Pixels of sparse labels beyond which a part is looked at tile by tile."""
+
+BLOCK = 2048
+"""Rows and columns of labels from elsewhere that are read in one go."""
 
 
 class LabelStore:
@@ -40,7 +58,12 @@ class LabelStore:
 
     def __init__(self, plane_shape: tuple[int, ...], shape: tuple[int, int]) -> None:
         self._shape = (*plane_shape, *shape)
-        self._array: Labels | None = None
+        self._array: LabelArray | None = None
+
+    @property
+    def sparse(self) -> bool:
+        """Whether the image is too large for one array of labels."""
+        return prod(self._shape) > MOST_DENSE
 
     @property
     def allocated(self) -> bool:
@@ -48,26 +71,53 @@ class LabelStore:
         return self._array is not None
 
     @property
-    def array(self) -> Labels:
+    def array(self) -> LabelArray:
         """All labels, plane axes first; uint16, or uint32 if larger ids were adopted."""
         if self._array is None:
             # Zeroed pages come from the system when they are first written: this costs nothing.
-            self._array = np.zeros(self._shape, np.uint16)
+            self._array = (
+                SparseLabels(self._shape) if self.sparse else np.zeros(self._shape, np.uint16)
+            )
         return self._array
+
+    @property
+    def read_only(self) -> LabelArray:
+        """All labels as they now are and will be, not to be written to."""
+        if isinstance(self.array, SparseLabels):
+            return self.array.read_only()
+        view = self.array.view()
+        view.flags.writeable = False
+        return view
 
     @property
     def largest_id(self) -> int:
         """The largest id that fits."""
         return int(np.iinfo(self.array.dtype).max)
 
-    def plane(self, plane: Plane) -> Labels:
-        """Return the labels of one plane, (rows, cols), to be written to."""
+    def plane(self, plane: Plane) -> PlaneOfLabels:
+        """Return the labels of one plane, (rows, cols), windows of which may be written to."""
+        if isinstance(self.array, SparseLabels):
+            return SparsePlane(self.array, plane)
         labels: Labels = self.array[plane]
         return labels
 
     def window(self, plane: Plane, box: PixelBox) -> Labels:
-        """Return a part of a plane, to be written to."""
-        return self.plane(plane)[box[0] : box[2], box[1] : box[3]]
+        """Return a part of a plane, to be read.
+
+        Raises
+        ------
+        SessionError
+            If it is too large for one array.
+        """
+        labels: Labels = self.plane(plane)[box[0] : box[2], box[1] : box[3]]
+        return labels
+
+    def parts(self, plane: Plane, box: PixelBox) -> list[PixelBox]:
+        """Return boxes that hold all labels of a part of a plane, none too large to be read."""
+        labels = self.plane(plane)
+        if isinstance(labels, SparsePlane) and area_of(box) > LARGE_PART:
+            return labels.parts(box)
+        return [box]
 
     def adopt(self, labels: Any) -> dict[int, ObjectRecord]:
         """Take a copy of labels made elsewhere.
@@ -82,30 +132,30 @@ class LabelStore:
         SessionError
             If dtype, shape or values do not fit.
         """
-        given = np.asarray(labels)
+        lazy = self.sparse and all(hasattr(labels, name) for name in ("shape", "dtype"))
+        given = labels if lazy else np.asarray(labels)
         if given.dtype.kind not in "iu":
             raise SessionError(
                 f"labels have to be integers, not {given.dtype}; number the objects first, for "
                 "instance with skimage.measure.label"
             )
-        if given.shape != self._shape:
+        if tuple(given.shape) != self._shape:
             raise SessionError(
-                f"labels of shape {given.shape} do not fit the image, whose planes give "
+                f"labels of shape {tuple(given.shape)} do not fit the image, whose planes give "
                 f"{self._shape}; pass labels of exactly that shape"
             )
-        low, high = (int(given.min()), int(given.max())) if given.size else (0, 0)
-        if low < 0 or high > np.iinfo(np.uint32).max:
-            raise SessionError(
-                f"labels run from {low} to {high}; ids have to lie between 0 and "
-                f"{np.iinfo(np.uint32).max}; relabel them first"
-            )
-        self._array = given.astype(np.uint16 if high <= np.iinfo(np.uint16).max else np.uint32)
+        self._array = _copy_of(given) if self.sparse else _packed(given)
         return self._records()
 
     def _records(self) -> dict[int, ObjectRecord]:
         records: dict[int, ObjectRecord] = {}
-        for plane in np.ndindex(*self._shape[:-2]):
-            for object_id, box in _boxes(self.plane(plane)).items():
+        planes: Iterable[Plane] = np.ndindex(*self._shape[:-2])
+        if isinstance(self.array, SparseLabels):
+            planes = self.array.planes
+        for plane in planes:
+            labels = self.plane(plane)
+            found = labels.boxes() if isinstance(labels, SparsePlane) else _boxes(labels)
+            for object_id, box in found.items():
                 known = records.get(object_id)
                 if known is None:
                     records[object_id] = ObjectRecord((), None, box, plane)
@@ -117,20 +167,46 @@ class LabelStore:
 
     def box_of(self, object_id: int, plane: Plane, within: PixelBox) -> PixelBox | None:
         """Return the box of an object's pixels in a part of a plane; None if there are none."""
-        return tight_box(self.window(plane, within) == object_id, within[0], within[1])
+        found: dict[int, PixelBox] = {}
+        for part in self.parts(plane, within):
+            box = tight_box(self.window(plane, part) == object_id, part[0], part[1])
+            if box is not None:
+                joined_boxes(found, [(object_id, box)])
+        return found.get(object_id)
 
 
-def tight_box(mask: npt.NDArray[np.bool_], row: int, col: int) -> PixelBox | None:
-    """Return the box of a mask whose first pixel lies at (row, col); None if it is empty."""
-    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if len(rows) == 0:
-        return None
-    return (
-        row + int(rows[0]),
-        col + int(cols[0]),
-        row + int(rows[-1]) + 1,
-        col + int(cols[-1]) + 1,
-    )
+def _packed(given: npt.NDArray[Any]) -> Labels:
+    """Return labels as a new array, of 16 bits if they fit."""
+    low, high = (int(given.min()), int(given.max())) if given.size else (0, 0)
+    return given.astype(_dtype_for(low, high))
+
+
+def _copy_of(given: Any) -> SparseLabels:
+    """Return labels as sparse ones, read block by block if they are not."""
+    if isinstance(given, SparseLabels):
+        return given.astype(_dtype_for(0, given.max()))
+    copied = SparseLabels(tuple(given.shape))
+    *plane_shape, height, width = copied.shape
+    for plane in np.ndindex(*plane_shape):
+        for row, col in product(range(0, height, BLOCK), range(0, width, BLOCK)):
+            window = (*plane, slice(row, row + BLOCK), slice(col, col + BLOCK))
+            block = np.asarray(given[window])
+            if block.any():
+                dtype = _dtype_for(int(block.min()), int(block.max()))
+                if np.dtype(dtype).itemsize > copied.dtype.itemsize:
+                    copied = copied.astype(dtype)
+                copied[window] = block
+    return copied
+
+
+def _dtype_for(low: int, high: int) -> type[np.unsignedinteger]:
+    """Return what labels fit into, or raise."""
+    if low < 0 or high > np.iinfo(np.uint32).max:
+        raise SessionError(
+            f"labels run from {low} to {high}; ids have to lie between 0 and "
+            f"{np.iinfo(np.uint32).max}; relabel them first"
+        )
+    return np.uint16 if high <= np.iinfo(np.uint16).max else np.uint32
 
 
 def _boxes(labels: Labels) -> dict[int, PixelBox]:
@@ -139,28 +215,5 @@ def _boxes(labels: Labels) -> dict[int, PixelBox]:
     # Band by band, so that no second array of the plane's size is needed.
     rows = max(BAND // max(labels.shape[1], 1), 1)
     for first in range(0, labels.shape[0], rows):
-        for object_id, box in _boxes_in_band(labels[first : first + rows], first):
-            known = boxes.get(object_id, box)
-            boxes[object_id] = (
-                min(known[0], box[0]),
-                min(known[1], box[1]),
-                max(known[2], box[2]),
-                max(known[3], box[3]),
-            )
+        joined_boxes(boxes, boxes_in(labels[first : first + rows], first))
     return boxes
-
-
-def _boxes_in_band(labels: Labels, row: int) -> Iterator[tuple[int, PixelBox]]:
-    """Yield id and box of each object in rows from `row` on."""
-    largest = int(labels.max())
-    ids: npt.NDArray[Any] = np.arange(1, min(largest, MOST_LISTED) + 1)
-    numbered: npt.NDArray[Any] = labels
-    if largest > MOST_LISTED:
-        found, inverse = np.unique(labels, return_inverse=True)
-        start = int(found[0] == 0)  # number 0 has to stay the background
-        ids, numbered = found[start:], inverse.reshape(labels.shape) + 1 - start
-    places = ndimage.find_objects(numbered.astype(np.int32))
-    for object_id, place in zip(ids, places, strict=True):
-        if place is not None:
-            rows, cols = place
-            yield int(object_id), (row + rows.start, cols.start, row + rows.stop, cols.stop)

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from napari_pvpu.edits import Bits
-    from napari_pvpu.records import ChangedRegion
+    from napari_pvpu.label_store import Labels
+    from napari_pvpu.records import ChangedRegion, PixelBox, Plane
     from napari_pvpu.session_settings import OverlapRule
+
+    Window = tuple[Plane, PixelBox, Labels]
 
 __all__ = ["ObjectEdits"]
 
@@ -35,13 +38,7 @@ class ObjectEdits(LabelEdits):
 
     def delete(self, object_id: int) -> ChangedRegion:
         """Take an object out of the labels of all planes."""
-        record = self._record(object_id)
-        windows = []
-        for plane, box in record.boxes.items():
-            labels = self._labels.window(plane, box)
-            windows.append(
-                (plane, box, np.where(labels == object_id, labels.dtype.type(0), labels))
-            )
+        windows = self._renumbered(self._record(object_id), object_id, 0)
         region = self._change_labels(f"Delete object {object_id}", windows)
         self._note("delete", object_id=int(object_id))
         return region
@@ -49,11 +46,9 @@ class ObjectEdits(LabelEdits):
     def relabel(self, old: int, new: int) -> ChangedRegion:
         """Give an object another id, one that is free."""
         record, new = self._record(old), self._check_free(new)
-        windows = []
-        for plane, box in record.boxes.items():
-            labels = self._labels.window(plane, box)
-            windows.append((plane, box, np.where(labels == old, labels.dtype.type(new), labels)))
-        region = self._change_labels(f"Relabel {old} as {new}", windows, {new: record})
+        windows = self._renumbered(record, old, new)
+        becoming = {new: record, **self._with_parent(old, new)}
+        region = self._change_labels(f"Relabel {old} as {new}", windows, becoming)
         self._note("relabel", old=int(old), new=new)
         return region
 
@@ -63,17 +58,10 @@ class ObjectEdits(LabelEdits):
         if len(ids) < 2:
             raise SessionError(f"merging takes two different objects or more, not {ids}")
         records = {each: self._record(each) for each in ids}
-        boxes: dict[tuple[int, ...], list[tuple[int, int, int, int]]] = {}
-        for record in records.values():
-            for plane, box in record.boxes.items():
-                boxes.setdefault(plane, []).append(box)
-        first, windows = records[ids[0]], []
-        for plane, found in boxes.items():
-            rows, cols, bottoms, rights = zip(*found, strict=True)
-            window = (min(rows), min(cols), max(bottoms), max(rights))
-            labels = self._labels.window(plane, window)
-            after = np.where(np.isin(labels, ids), labels.dtype.type(ids[0]), labels)
-            windows.append((plane, window, after))
+        first = records[ids[0]]
+        windows = [
+            window for each in ids[1:] for window in self._renumbered(records[each], each, ids[0])
+        ]
         prompts = tuple(
             prompt
             for record in records.values()
@@ -81,7 +69,10 @@ class ObjectEdits(LabelEdits):
             for prompt in record.prompts
             if not isinstance(prompt, PriorMask)
         )
-        whole = replace(first, prompts=prompts, score=None, paint=None)
+        ties = first.ties
+        for each in ids[1:]:
+            ties = ties.joined(records[each].ties)
+        whole = replace(first, prompts=prompts, score=None, paint=None, ties=ties)
         title = f"Merge objects {', '.join(map(str, ids))}"
         self._change_labels(title, windows, {ids[0]: whole})
         self._note("merge", ids[0], object_ids=ids)
@@ -118,7 +109,8 @@ class ObjectEdits(LabelEdits):
         ids = (object_id, *self._free_ids(int(pieces.max()) - 1))
         after = np.where(pieces > 0, np.array((0, *ids), labels.dtype)[pieces], labels)
         records = {each: ObjectRecord((), None, window, self._plane) for each in ids[1:]}
-        records[object_id] = replace(record, score=None, paint=None)
+        ties = record.ties.noted(self._plane, None)
+        records[object_id] = replace(record, score=None, paint=None, ties=ties)
         self._change_labels(f"Split object {object_id}", [(self._plane, window, after)], records)
         self._note("split", list(ids), object_id=int(object_id), strokes=strokes)
         return ids
@@ -184,6 +176,16 @@ class ObjectEdits(LabelEdits):
         self._note("remove_small", object_id=int(object_id), min_area=min_area)
         return region
 
+    def _renumbered(self, record: ObjectRecord, old: int, new: int) -> list[Window]:
+        """Return all labels around an object as they become when it gets another number."""
+        windows: list[Window] = []
+        for plane, box in record.boxes.items():
+            for part in self._labels.parts(plane, box):
+                labels = self._labels.window(plane, part)
+                after = np.where(labels == old, labels.dtype.type(new), labels)
+                windows.append((plane, part, after))
+        return windows
+
     def _reshape(
         self,
         object_id: int,
@@ -204,7 +206,7 @@ class ObjectEdits(LabelEdits):
         return self._change_labels(
             f"{what} object {object_id}",
             [(self._plane, window, after)],
-            {object_id: replace(record, paint=None)},
+            {object_id: replace(record, paint=None, ties=record.ties.noted(self._plane, None))},
         )
 
     def _note_edit(

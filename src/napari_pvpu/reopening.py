@@ -11,9 +11,9 @@ import numpy.typing as npt
 from napari_pvpu.current_object import CurrentObject, Origin, Paint, state_of_mask
 from napari_pvpu.errors import PromptError, SessionError
 from napari_pvpu.history import Step
+from napari_pvpu.label_boxes import tight_box
 from napari_pvpu.label_edits import LabelEdits
-from napari_pvpu.label_store import tight_box
-from napari_pvpu.operations import pack_array
+from napari_pvpu.operations import pack_labels
 from napari_pvpu.prompts import PriorMask
 from napari_pvpu.rendering import paste, render
 
@@ -35,7 +35,8 @@ class Reopening(LabelEdits):
         Parameters
         ----------
         labels : array of int, plane_shape + shape
-            Objects, 0 where there is none. They keep their ids. The array is copied.
+            Objects, 0 where there is none. They keep their ids. The array is copied; one too
+            large for memory is read block by block, `SparseLabels` at once.
 
         Raises
         ------
@@ -48,9 +49,10 @@ class Reopening(LabelEdits):
                 "for a single object"
             )
         self._objects.update(self._labels.adopt(labels))
-        everywhere: PixelBox = (0, 0, *self.shape)
+        # Of labels too large for an array nothing is handed out: they are to be looked up.
+        everywhere: PixelBox | None = None if self._labels.sparse else (0, 0, *self.shape)
         self._change = self._region_of(self._plane, None, everywhere, with_labels=True)
-        self._note("adopt", labels=pack_array(self._labels.array))  # small: kept for good
+        self._note("adopt", labels=pack_labels(self._labels.array))  # small: kept for good
 
     def open_object(self, object_id: int) -> ChangedRegion:
         """Take an accepted object up again, to correct it.

@@ -12,11 +12,12 @@ from napari_pvpu.current_object import CurrentObject
 from napari_pvpu.errors import SessionError
 from napari_pvpu.history import History, Step
 from napari_pvpu.interaction import Interaction
+from napari_pvpu.label_boxes import clusters
 from napari_pvpu.label_store import LabelStore
 from napari_pvpu.masks import MaskRules
 from napari_pvpu.operations import Operation, OperationLog
 from napari_pvpu.records import ChangedRegion, ObjectRecord, Request, Timing
-from napari_pvpu.rendering import joint_box, paste, render
+from napari_pvpu.rendering import paste, render
 from napari_pvpu.session_settings import OverlapRule, SessionSettings
 from napari_pvpu.views import ViewPolicy
 
@@ -57,7 +58,7 @@ class SessionState:
         policy: ViewPolicy | None = None,
         rules: MaskRules | None = None,
     ) -> None:
-        self._source = source
+        self._source = self._first_source = source
         self._predictor = predictor
         self._policy = policy or ViewPolicy()
         self._rules = rules or MaskRules()
@@ -83,6 +84,11 @@ class SessionState:
     def source(self) -> ImageSource:
         """The image."""
         return self._source
+
+    @property
+    def first_source(self) -> ImageSource:
+        """The image as it was seen when the session was opened, before any `see`."""
+        return self._first_source
 
     @property
     def predictor(self) -> Predictor:
@@ -154,6 +160,15 @@ class SessionState:
     def region(self) -> ChangedRegion:
         """The current object over its box, which is of no size if there is no object."""
         return self._region_of(self._plane, self._drawing, self._current_box)
+
+    def lacks_propagation(self, plane: Plane) -> bool:
+        """Tell whether going to a plane has to run EM on the object at work there.
+
+        A `request` about that plane, committed before, spares the owner's thread of it.
+        """
+        current = self._currents.get(tuple(plane))
+        state = current.state if current else None
+        return self._settings.value_propagation and state is not None and state.propagated is None
 
     # Inside: the object at work
 
@@ -228,13 +243,16 @@ class SessionState:
         with_labels: bool,
     ) -> ChangedRegion:
         """Return what is there now in boxes of several planes, `plane` foremost."""
-        more = tuple(
-            self._region_of(each, self._rendered(each), joint_box(found), with_labels)
-            for each, found in boxes.items()
-            if each != plane
-        )
-        region = self._region_of(plane, drawing, joint_box(boxes[plane]), with_labels)
-        return replace(region, more=more) if more else region
+        first, *away = clusters(boxes[plane]) or [(0, 0, 0, 0)]
+        region = self._region_of(plane, drawing, first, with_labels)
+        more = [self._region_of(plane, drawing, box, with_labels) for box in away]
+        for each, found in boxes.items():
+            if each != plane:
+                drawn = self._rendered(each)
+                more += [
+                    self._region_of(each, drawn, box, with_labels) for box in clusters(found)
+                ]
+        return replace(region, more=tuple(more)) if more else region
 
     def _rendered(self, plane: Plane) -> Drawing | None:
         """Draw the object at work in a plane as far as that goes without the network."""
