@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_pvpu.checked_lines import from_line, to_line
 from napari_pvpu.errors import JournalError
+from napari_pvpu.file_locks import take_hold
 from napari_pvpu.fingerprints import fingerprint
 from napari_pvpu.operations import Operation
 from napari_pvpu.scripts import source_settings
@@ -66,6 +67,11 @@ class Journal:
     on_trouble : callable, optional
         Called with a `JournalError` when the file cannot be written (a full disk, say). Nothing
         is lost then: what could not be written is written when it can be.
+
+    Raises
+    ------
+    JournalError
+        If another program is at the file.
     """
 
     def __init__(
@@ -80,6 +86,9 @@ class Journal:
         self._length = length
         self._unwritten = b""
         self._file = open(path, "r+b", buffering=0)
+        if not take_hold(self._file):
+            self._file.close()
+            raise JournalError(f"another program is at the session file {path}; close it there")
         self._file.truncate(length)
         self._file.seek(length)
         self._syncing: threading.Timer | None = None
@@ -161,7 +170,7 @@ class Journal:
         Raises
         ------
         JournalError
-            If the file is damaged, or of another image, version or model; says which.
+            If the file is damaged, of another image, version or model (says which), or in use.
         """
         from napari_pvpu.replay import replay
 
@@ -300,7 +309,7 @@ def _header(session: Session, image: Any) -> dict[str, Any]:
         "version": VERSION,
         "package": __version__,
         "image": fingerprint(image),
-        "open": source_settings(session.source),
+        "open": source_settings(session.first_source),
         "model": {
             "name": getattr(predictor, "model_name", None),
             "weights": getattr(predictor, "weights_id", None),

@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from napari_pvpu.errors import JournalError
+from napari_pvpu.file_locks import is_held
 from napari_pvpu.fingerprints import fingerprint
 from napari_pvpu.journal import Journal, read_journal
 
@@ -173,6 +174,12 @@ def _file_name(image_hash: str) -> str:
 
 def _in_use(path: Path) -> bool:
     """Whether the program that writes a file is still there."""
+    try:
+        held = is_held(path)
+    except OSError:
+        held = None
+    if held is not None:
+        return held
     number = path.name.removesuffix(SUFFIX).rpartition("-")[2]
     if not number.isdigit():
         return False
