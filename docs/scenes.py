@@ -1,0 +1,305 @@
+"""What is played in napari for the pictures of the guide: one function for each scene."""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import napari
+import numpy as np
+from napari.utils.notifications import notification_manager
+from PIL import Image
+from qtpy.QtCore import QPoint, QRect
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+from scipy import ndimage
+from skimage import filters
+
+from napari_pvpu import Box, Click, samples
+from napari_pvpu.demo.recording import load_all
+from napari_pvpu.napari_side.picking import Picked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+WINDOW = (1240, 780)
+QUIET_MS, TRIES = 60.0, 4
+"""A machine that is busy with other things is given so many tries to answer as fast as this."""
+
+SCENES: dict[str, Callable[[Path], None]] = {}
+
+
+class Stage:
+    """A viewer with the panel, and a camera.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the pictures.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self.viewer = napari.Viewer(show=False, show_welcome_screen=False)
+        self.viewer.theme = "dark"
+        _, self.panel = self.viewer.window.add_plugin_dock_widget("napari-pvpu", "Segment")
+        self.controller = self.panel.controller
+        self.viewer.show()
+        self.viewer.window.resize(*WINDOW)  # ignored before the window is shown
+        self.rest()
+
+    def open(self, name: str, zoom: tuple[float, float, float] | None = None) -> Any:
+        """Show a sample; `zoom` is the (row, column) in the middle and how many times larger."""
+        layer = self.viewer.add_image(samples.load(name).image, name=name)
+        self.look(zoom)
+        return layer
+
+    def look(self, zoom: tuple[float, float, float] | None = None) -> None:
+        """Turn the camera, then wait for the model."""
+        self.rest()
+        self.viewer.reset_view()
+        if zoom is not None:
+            row, col, factor = zoom
+            self.viewer.scene.camera.center = (0.0, row, col)
+            self.viewer.scene.camera.zoom *= factor
+        self.wait()
+
+    def add(self, *prompts: Any) -> None:
+        """Give prompts, each answered before the next."""
+        for prompt in prompts:
+            self.controller.add(prompt)
+            self.wait()
+
+    def accept(self) -> None:
+        """Keep the object at work."""
+        self.controller.accept()
+        self.wait()
+
+    def play(self, recording: Any) -> None:
+        """Do what was recorded, but for accepting the last object."""
+        for number, one in enumerate(recording.objects):
+            if number:
+                self.accept()
+            self.add(*one.prompts[:-1])
+            self.add_in_peace(one.prompts[-1])
+
+    def add_in_peace(self, prompt: Any) -> None:
+        """Give a prompt anew until the machine had time for it: the panel tells what it took."""
+        for _ in range(TRIES):
+            self.add(prompt)
+            timing = self.controller.session.last_timing
+            if timing.encode_ms == 0 and timing.decode_ms < QUIET_MS:
+                return
+            self.controller.undo()
+            self.wait()
+        self.add(prompt)
+
+    def wait(self) -> None:
+        """Wait until everything is answered and drawn."""
+        if not self.controller.wait(180):
+            raise RuntimeError("no answer; is the machine overloaded?")
+        self.rest()
+
+    def rest(self, milliseconds: int = 300) -> None:
+        """Let the window live for a while."""
+        QTest.qWait(milliseconds)
+
+    # The camera
+
+    def quiet(self) -> None:
+        """Put notices away that would hide the picture."""
+        self.viewer.window._qt_window.statusBar()
+        for dialog in self.viewer.window._qt_viewer.findChildren(_notification_class()):
+            dialog.close()
+        notification_manager.records.clear()
+        self.rest(100)
+
+    def window(self, name: str) -> None:
+        """Take the whole window."""
+        self.quiet()
+        self._save(name, self.viewer.screenshot(canvas_only=False, flash=False))
+
+    def canvas(self, name: str, crop: tuple[slice, slice] | None = None) -> None:
+        """Take the canvas, without what is around it."""
+        self.rest()
+        picture = self.viewer.screenshot(canvas_only=True, flash=False)
+        self._save(name, picture if crop is None else picture[crop])
+
+    def panel_only(self, name: str) -> None:
+        """Take the panel, as high as what is in it."""
+        self.rest()
+        picture = _pixels(self.panel.grab())
+        background = picture[-1, 2]
+        used = np.flatnonzero((np.abs(picture.astype(int) - background) > 6).any(axis=(1, 2)))
+        self._save(name, picture[: used[-1] + 12])
+
+    def menu_of(self, name: str, button: Any) -> None:
+        """Take the panel with a button's menu open."""
+        menu = button.menu()
+        menu.popup(button.mapToGlobal(QPoint(0, button.height())))
+        self.rest()
+        seen = _place(self.panel).united(_place(menu).adjusted(-6, 0, 6, 6))
+        seen.setBottom(_place(menu).bottom() + 8)
+        grabbed = QApplication.primaryScreen().grabWindow(
+            0, seen.x(), seen.y(), seen.width(), seen.height()
+        )
+        menu.close()
+        self._save(name, _pixels(grabbed))
+
+    def _save(self, name: str, picture: np.ndarray[Any, Any]) -> None:
+        image = Image.fromarray(np.ascontiguousarray(picture[..., :3]))
+        few = image.quantize(256, method=Image.Quantize.MAXCOVERAGE)
+        palette = image.quantize(256, palette=few, dither=Image.Dither.FLOYDSTEINBERG)
+        palette.save(self._out / f"{name}.png", optimize=True)
+
+
+def scene(play: Callable[[Stage], None]) -> Callable[[Path], None]:
+    """Make a function a scene of its own."""
+
+    @wraps(play)
+    def run(out: Path) -> None:
+        stage = Stage(out)
+        play(stage)
+        stage.viewer.close()
+
+    SCENES[play.__name__] = run
+    return run
+
+
+def _place(widget: Any) -> QRect:
+    """Return where a widget is on the screen."""
+    return QRect(widget.mapToGlobal(QPoint(0, 0)), widget.size())
+
+
+def _pixels(pixmap: Any) -> np.ndarray[Any, Any]:
+    """Return what Qt has grabbed as (H, W, 3) uint8."""
+    image = pixmap.toImage().convertToFormat(pixmap.toImage().Format.Format_RGB888)
+    line = np.frombuffer(image.constBits().asstring(image.sizeInBytes()), np.uint8)
+    rows = line.reshape(image.height(), image.bytesPerLine())
+    return rows[:, : 3 * image.width()].reshape(image.height(), image.width(), 3)
+
+
+def _notification_class() -> Any:
+    from napari._qt.dialogs.qt_notification import NapariQtNotification
+
+    return NapariQtNotification
+
+
+def _recorded(name: str) -> Any:
+    """Return a recorded session of the demo."""
+    return next(recording for recording in load_all() if recording.name == name)
+
+
+def _labels_of_a_threshold() -> np.ndarray[Any, Any]:
+    """Segment the coins as a program would that knows no better."""
+    coins = samples.load("coins").image
+    bright = ndimage.binary_fill_holes(coins > filters.threshold_otsu(coins))
+    return ndimage.label(ndimage.binary_opening(bright, iterations=3))[0].astype(np.uint16)
+
+
+# The guide, page by page
+
+
+@scene
+def first_object(stage: Stage) -> None:
+    """Coins: a click, and more of them."""
+    stage.open("coins")
+    stage.add_in_peace(Click((43, 334)))
+    stage.window("first-click")
+    stage.accept()
+    for position in ((51, 155), (51, 215), (53, 277)):
+        if stage.controller.workspace.has_object:
+            stage.accept()
+        stage.add_in_peace(Click(position))
+    stage.window("first-objects")
+
+
+@scene
+def boxes(stage: Stage) -> None:
+    """Boxes around cells, and clicks on what came along."""
+    stage.open("simulated")
+    stage.play(_recorded("simulated-boxes"))
+    stage.window("boxes")
+
+
+@scene
+def scribbles(stage: Stage) -> None:
+    """Strokes along glands."""
+    stage.open("ihc")
+    stage.play(_recorded("ihc-scribbles"))
+    stage.window("segment-panel")
+
+
+@scene
+def correcting(stage: Stage) -> None:
+    """Labels of another program, and one of them opened and corrected."""
+    stage.open("coins")
+    found = stage.viewer.add_labels(_labels_of_a_threshold(), name="threshold", opacity=0.4)
+    stage.controller.use_clicks()
+    stage.wait()
+    stage.canvas("correcting-before")
+    picked = Picked(found, int(found.data[186, 330]), (186.0, 330.0))
+    stage.controller.open_label(picked)
+    stage.wait()
+    stage.add_in_peace(Click((222, 345), positive=False))
+    stage.window("correcting-open")
+
+
+@scene
+def overlays(stage: Stage) -> None:
+    """Probability, uncertainty and the next click."""
+    stage.open("ihc", (390, 330, 1.6))
+    stage.add(Click((393, 315)))
+    for name in ("probability", "uncertainty", "hint"):
+        stage.controller.show_overlay(name)
+        stage.wait()
+        stage.canvas(f"overlay-{name}")
+        stage.controller.show_overlay(name, False)
+
+
+# The panel, state by state
+
+
+@scene
+def panel_states(stage: Stage) -> None:
+    """The panel without an image, ready, at work, correcting, and with its parts unfolded."""
+    stage.panel_only("panel-empty")
+    stage.open("coins")
+    stage.panel_only("panel-ready")
+    stage.add_in_peace(Click((43, 334)))
+    stage.panel_only("panel-object")
+    stage.controller.positive = False
+    stage.controller.use_boxes()
+    stage.panel_only("panel-negative-box")
+    stage.controller.positive = True
+    stage.accept()
+    stage.panel_only("panel-kept")
+    stage.menu_of("panel-export-menu", stage.panel.export)
+    stage.controller.open_object(1)
+    stage.wait()
+    stage.panel_only("panel-correcting")
+    stage.menu_of("panel-edit-menu", stage.panel.edit)
+    for name, fold in stage.panel.folds.items():
+        fold.expand(animate=False)
+        stage.rest()
+        stage.panel_only(f"panel-fold-{name}")
+        fold.collapse(animate=False)
+
+
+@scene
+def light_theme(stage: Stage) -> None:
+    """The light theme."""
+    stage.viewer.theme = "light"
+    stage.open("simulated")
+    stage.add_in_peace(Box((265, 75), (325, 155)))
+    stage.window("light-theme")
+
+
+@scene
+def refusals(stage: Stage) -> None:
+    """What the panel says in the 3D display."""
+    stage.open("coins")
+    stage.viewer.dims.ndisplay = 3
+    stage.rest()
+    stage.panel_only("panel-3d")
