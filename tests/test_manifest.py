@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import asdict
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from npe2 import PluginManifest
 
 import napari_pvpu
 from napari_pvpu.napari_side.controller import KEYS
+from napari_pvpu.napari_side.shortcuts import normal
 
 MANIFEST = Path(napari_pvpu.__file__).parent / "napari.yaml"
 
@@ -94,6 +96,29 @@ def test_nothing_it_points_to_imports_torch() -> None:
     subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True)
 
 
+def test_every_key_is_on_the_preferences_page_as_it_comes(manifest: PluginManifest) -> None:
+    pages = {page.title: page for page in manifest.contributions.configurations}
+    titles = {command.id: command.title for command in manifest.contributions.commands}
+    keys = pages["Shortcuts"].properties
+    assert {name: each.default for name, each in keys.items()} == {
+        f"{action}_key": normal(key) for action, key in KEYS.items()
+    }
+    assert [each.title for each in keys.values()] == [
+        titles[f"napari-pvpu.{name.removesuffix('_key')}"] for name in keys
+    ]
+
+
+def test_every_setting_is_on_the_preferences_page_as_it_is_preferred(
+    manifest: PluginManifest,
+) -> None:
+    from napari_pvpu.napari_side.preferences import Preferred
+
+    pages = [page for page in manifest.contributions.configurations if page.title != "Shortcuts"]
+    declared = {name: each for page in pages for name, each in page.properties.items()}
+    assert {name: each.default for name, each in declared.items()} == asdict(Preferred())
+    assert all(each.title and each.description for each in declared.values())
+
+
 @pytest.mark.gui
 def test_commands_run_in_napari(make_napari_viewer) -> None:
     from napari._app_model import get_app_model
@@ -115,15 +140,15 @@ def test_commands_run_in_napari(make_napari_viewer) -> None:
 def test_preferences_come_from_napari_s_settings(plugin_settings, npe2pm) -> None:
     from napari.settings import get_plugin_settings
 
-    from napari_pvpu.napari_side.preferences import preferred
+    from napari_pvpu.napari_side.preferences import Preferred, preferred
 
-    assert preferred() == ("pvpu-nano", "auto")  # without the plugin
+    assert preferred() == Preferred("pvpu-nano", "auto")  # without the plugin
     with npe2pm.tmp_plugin(manifest=MANIFEST):
         settings = get_plugin_settings("napari-pvpu").segmentation
-        assert preferred() == ("pvpu-nano", "auto")
+        assert preferred() == Preferred("pvpu-nano", "auto")
         settings.device, settings.model = "cpu", "/some/where.safetensors"
-        assert preferred() == ("/some/where.safetensors", "cpu")
+        assert preferred() == Preferred("/some/where.safetensors", "cpu")
         settings.model = " "
-        assert preferred() == ("pvpu-nano", "cpu")
+        assert preferred() == Preferred("pvpu-nano", "cpu")
         with pytest.raises(ValueError, match="device"):
             settings.device = "abacus"

@@ -23,6 +23,7 @@ __all__ = [
     "JournalError",
     "ModelNotFoundError",
     "OverlapError",
+    "PreferenceError",
     "PromptError",
     "PvpuError",
     "SeriesError",
@@ -96,6 +97,10 @@ class JournalError(PvpuError):
 
 class SeriesError(PvpuError):
     """A series of images that cannot be opened, or whose state cannot be kept."""
+
+
+class PreferenceError(PvpuError, ValueError):
+    """A setting, or a key of an action, that cannot be used."""
 
 
 class StoreError(PvpuError):

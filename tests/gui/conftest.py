@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from napari import settings as napari_settings
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
 from qtpy.QtGui import QMouseEvent
@@ -15,9 +16,10 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
 from napari_pvpu.napari_side import journaling, preferences, stage
+from napari_pvpu.napari_side.preferences import PLUGIN, Preferred
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from napari.layers import Layer
@@ -49,10 +51,29 @@ def weights(tmp_path_factory: pytest.TempPathFactory, small_config: ModelConfig)
 
 
 @pytest.fixture(autouse=True)
-def preferred(monkeypatch: pytest.MonkeyPatch, weights: Path) -> Callable[[], tuple[str, str]]:
+def preferred(monkeypatch: pytest.MonkeyPatch, weights: Path) -> Callable[[], Preferred]:
     """Have new viewers use these weights on the CPU; return what would be used without."""
-    monkeypatch.setattr(stage, "preferred", lambda: (str(weights), "cpu"))
+    monkeypatch.setattr(stage, "preferred", lambda: Preferred(str(weights), "cpu"))
     return preferences.preferred
+
+
+@pytest.fixture(scope="session")
+def settings_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep what is set in the tests away from the settings of whoever runs them."""
+    folder, before = tmp_path_factory.mktemp("settings"), napari_settings._CFG_PATH
+    napari_settings._clear_plugin_settings_cache()
+    napari_settings._CFG_PATH = str(folder / "settings.yaml")
+    yield folder
+    napari_settings._CFG_PATH = before
+    napari_settings._clear_plugin_settings_cache()
+
+
+@pytest.fixture(autouse=True)
+def as_they_come(settings_folder: Path) -> Iterator[None]:
+    """Begin and end with the plugin's settings as they come."""
+    yield
+    if (settings_folder / f"{PLUGIN}.yaml").exists():
+        napari_settings.get_plugin_settings(PLUGIN).reset()
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,7 @@ from napari_pvpu import Click, attach
 from napari_pvpu.napari_side.controller import KEYS, Tool
 from napari_pvpu.napari_side.engine import bundled_models
 from napari_pvpu.napari_side.panel import NARROWEST, Panel
+from napari_pvpu.napari_side.sections import SECTIONS
 from napari_pvpu.napari_side.views.choosing import OTHER_WEIGHTS
 
 pytestmark = pytest.mark.gui
@@ -78,6 +79,32 @@ def test_everything_fits_into_the_narrowest_width(make_napari_viewer, blobs, the
         if widget.isVisible() and not (isinstance(widget, QLabel) and widget.wordWrap()):
             assert widget.width() >= widget.minimumSizeHint().width(), widget.text()
     assert panel.hint.height() >= panel.hint.heightForWidth(panel.hint.width())
+
+
+def test_sections_are_narrow_enough_and_show_the_state(panel) -> None:
+    assert list(panel.sections) == [section.name for section in SECTIONS]
+    assert len(panel.sections) == len(SECTIONS)
+    for section in SECTIONS:
+        panel.sections[section.name].render_state()
+        assert panel.sections[section.name].minimumSizeHint().width() <= 240, section.title
+
+
+def test_what_is_too_high_is_scrolled_but_for_what_to_do_next(make_napari_viewer, blobs) -> None:
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(900, 600)
+    viewer.add_image(blobs)
+    dock, panel = viewer.window.add_plugin_dock_widget("napari-pvpu", "Segment")
+    viewer.window._qt_window.resizeDocks([dock], [NARROWEST], Qt.Orientation.Horizontal)
+    assert panel.controller.wait()
+    for fold in panel.folds.values():
+        fold.expand(animate=False)
+    QTest.qWait(20)
+    assert viewer.window._qt_window.height() <= 700
+    assert panel.scrolled.verticalScrollBar().maximum() > 0
+    content = panel.scrolled.widget()
+    assert content.width() >= content.minimumSizeHint().width()
+    assert panel.rect().contains(panel.telling.geometry())
+    assert panel.telling.isVisible()
 
 
 def test_image_choice_follows_the_layers(panel, viewer, blobs, qtbot) -> None:

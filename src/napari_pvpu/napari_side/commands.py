@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "accept",
+    "copy_as_python",
     "delete_object",
     "fill_holes",
     "grow_object",
+    "keyboard_cursor",
     "open_at_cursor",
     "redo",
     "reset",
@@ -28,6 +30,7 @@ __all__ = [
     "undo",
     "use_boxes",
     "use_clicks",
+    "use_paint",
     "use_scribbles",
 ]
 
@@ -77,6 +80,11 @@ def use_scribbles(viewer: Viewer) -> None:
     attach(viewer).use_scribbles()
 
 
+def use_paint(viewer: Viewer) -> None:
+    """Take up napari's brush to paint the object at work."""
+    attach(viewer).use_paint()
+
+
 def delete_object(viewer: Viewer) -> None:
     """Delete the object that is open for correction or was touched last."""
     attach(viewer).delete_object()
@@ -110,3 +118,13 @@ def split_object(viewer: Viewer) -> None:
 def open_at_cursor(viewer: Viewer) -> None:
     """Take up the object under the mouse, to correct it."""
     attach(viewer).open_at_cursor()
+
+
+def keyboard_cursor(viewer: Viewer) -> None:
+    """Show a cross that draws by keys in place of the mouse, or put it away."""
+    attach(viewer).keyboard_cursor()
+
+
+def copy_as_python(viewer: Viewer) -> None:
+    """Put a script on the clipboard that does all that was done again."""
+    attach(viewer).copy_as_python()

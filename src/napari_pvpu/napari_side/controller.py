@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cached_property, partial
 from os import fspath
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +11,17 @@ from qtpy.QtCore import QTimer
 
 from napari_pvpu.errors import PvpuError
 from napari_pvpu.napari_side.editing import Editing
+from napari_pvpu.napari_side.encoding_ahead import EncodingAhead
 from napari_pvpu.napari_side.engine import Look
 from napari_pvpu.napari_side.exporting import prepare
+from napari_pvpu.napari_side.guide import Guide
+from napari_pvpu.napari_side.key_cursor import KeyCursor
+from napari_pvpu.napari_side.preferences import Obedience, Preferences
+from napari_pvpu.napari_side.progress import Progress
+from napari_pvpu.napari_side.scripting import copy_script
+from napari_pvpu.napari_side.shortcuts import Shortcuts
 from napari_pvpu.napari_side.telling import tell
-from napari_pvpu.napari_side.tools import MODES, Tool
+from napari_pvpu.napari_side.tools import MODES, PAINTING, Tool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +29,7 @@ if TYPE_CHECKING:
 
     from napari.viewer import Viewer
 
+    from napari_pvpu.napari_side.series_desk import SeriesDesk
     from napari_pvpu.napari_side.workspace import Workspace
     from napari_pvpu.session import Session
 
@@ -37,6 +45,7 @@ KEYS = {
     "use_clicks": "Q",
     "use_boxes": "W",
     "use_scribbles": "E",
+    "use_paint": "B",
     "open_at_cursor": "O",
     "delete_object": "Shift-D",
     "fill_holes": "H",
@@ -44,12 +53,16 @@ KEYS = {
     "grow_object": ".",
     "shrink_object": ",",
     "split_object": "K",
+    "keyboard_cursor": "Y",
 }
 """Key of each action, by the name of the method. They are bound to our own layers alone: keys of
 the active layer come before all others in napari, and nobody else's layers are touched."""
 
 UNDO_KEYS = ("undo", "redo")
 """Actions whose keys hold on the layer of accepted objects, too, where others mean painting."""
+
+PAINTING_KEYS = tuple(action for action in KEYS if action != "use_scribbles")
+"""Actions whose keys hold while one paints: E is napari's for the eraser then."""
 
 WATCH_MS = 150
 """How often a session that is in the hands of the console is looked at for changes."""
@@ -66,6 +79,13 @@ class Controller(Editing):
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__(viewer)
+        self.preferences = Preferences()
+        self.shortcuts = Shortcuts(self.preferences, KEYS)
+        self.progress = Progress(self._worker, {"predict": self.undo})
+        self._guide = Guide(self)
+        self.key_cursor = KeyCursor(self)
+        self._obedience = Obedience(self, self.preferences)
+        self.ahead = EncodingAhead(self)
         self.came_on.connect(self._prepare)
         self.results_made.connect(self._prepare_results)
         self._exporting: str | None = None
@@ -73,12 +93,29 @@ class Controller(Editing):
         self._watch.setInterval(WATCH_MS)
         self._watch.timeout.connect(self._follow_console)
 
+    def open(self) -> None:
+        if not self._open:
+            self.preferences.open()
+            self._guide.open()
+        super().open()
+
     def close(self) -> None:
         self._watch.stop()
+        if self._open:
+            self.preferences.close()
+            self._guide.close()
+            self.key_cursor.hide()
         super().close()
         self._exporting = None
 
     # The image
+
+    @cached_property
+    def series(self) -> SeriesDesk:
+        """A folder of images, worked on one after the other."""
+        from napari_pvpu.napari_side.series_desk import SeriesDesk
+
+        return SeriesDesk(self)
 
     @property
     def look(self) -> Look:
@@ -153,6 +190,16 @@ class Controller(Editing):
         tell(error)
         self.changed.emit()
 
+    def copy_as_python(self) -> None:
+        """Put a script on the clipboard that does all that was done to this image again."""
+        self.wait()
+        if self._workspace is not None:
+            copy_script(self._workspace, self.model)
+
+    def keyboard_cursor(self) -> None:
+        """Show a cross that draws by keys in place of the mouse, or put it away."""
+        self.key_cursor.toggle()
+
     # For the console
 
     @property
@@ -173,9 +220,10 @@ class Controller(Editing):
 
     def _prepare(self, workspace: Workspace) -> None:
         for layer in workspace.prompts.layers:
-            for action, key in KEYS.items():
-                layer.bind_key(key, self._key_handler(action), overwrite=True)
+            self.shortcuts.bind(layer, self._key_handler)
             layer.events.mode.connect(self._on_changed)
+        self.shortcuts.bind(workspace.preview.layer, self._key_handler, PAINTING_KEYS)
+        workspace.preview.layer.events.mode.connect(self._on_changed)
         clicks, _ = workspace.prompts.layers
         if self._on_double_click not in clicks.mouse_double_click_callbacks:
             clicks.mouse_double_click_callbacks.append(self._on_double_click)
@@ -188,13 +236,11 @@ class Controller(Editing):
         self._arm()
 
     def _prepare_results(self, layer: Any) -> None:
-        for action in UNDO_KEYS:
-            layer.bind_key(KEYS[action], self._results_key_handler(action), overwrite=True)
+        self.shortcuts.bind(layer, self._results_key_handler, UNDO_KEYS)
 
     def _results_key_handler(self, action: str) -> Callable[[Any], None]:
         def on_key(layer: Any) -> None:
-            painting = str(layer.mode) in ("paint", "erase", "fill", "polygon")
-            getattr(layer if painting else self, action)()
+            getattr(layer if str(layer.mode) in PAINTING else self, action)()
 
         return on_key
 
@@ -212,6 +258,9 @@ class Controller(Editing):
             work = self._workspace
             if action == "accept" and work is not None and work.prompts.finish_drawing():
                 return  # Enter also ends a path or a polygon that is being drawn
+            if action == "accept" and str(layer.mode) == "polygon":
+                show_info("A double click ends the polygon; then Enter keeps the object.")
+                return
             getattr(self, action)()
 
         return on_key

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from napari_pvpu.segmenter import Segmenter
     from napari_pvpu.session import Session
+    from napari_pvpu.source import ImageSource
 
 __all__ = ["DEFAULT_MODEL", "Engine", "Look", "bundled_models", "image_of", "trouble_with"]
 
@@ -31,11 +32,18 @@ class Engine:
         Name of a preset, or the path of a weights file.
     device : str
         ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+    precision : str
+        Of the image encoder, as `Segmenter` takes it.
+    store : bool
+        Whether what the encoder makes of views is kept on the disk.
     """
 
     model: str = DEFAULT_MODEL
     device: str = "auto"
+    precision: str = "auto"
+    store: bool = True
     _segmenter: Segmenter | None = None
+    _prepared: tuple[Any, dict[str, Any], ImageSource] | None = None
 
     @property
     def loaded(self) -> bool:
@@ -62,7 +70,28 @@ class Engine:
         PvpuError
             If model, weights, device or image cannot be used.
         """
-        return self.segmenter().open(image, **settings)
+        labels = settings.pop("labels", None)
+        known = self._prepared
+        if known is not None and _same(known[0], image) and known[1] == settings:
+            return self.segmenter().open(known[2], labels=labels)
+        return self.segmenter().open(image, labels=labels, **settings)
+
+    def prepare(self, image: Any, settings: dict[str, Any]) -> ImageSource:
+        """Look at an image as `open` will; for any thread.
+
+        What is encoded of the source that comes back is found again when the very same image is
+        opened with the same settings. Only the image prepared last is remembered.
+
+        Raises
+        ------
+        ImageError
+            If it cannot be used.
+        """
+        from napari_pvpu.source import ImageSource
+
+        source = ImageSource(image, **settings)
+        self._prepared = image, dict(settings), source
+        return source
 
     def segmenter(self) -> Segmenter:
         """Return the model on its device, loaded if it was not yet. For the worker's thread."""
@@ -70,7 +99,9 @@ class Engine:
             # Takes seconds: never on the GUI thread, never at start-up.
             from napari_pvpu.segmenter import Segmenter
 
-            self._segmenter = Segmenter(self.model, device=self.device)
+            self._segmenter = Segmenter(
+                self.model, self.device, precision=self.precision, store=self.store
+            )
         return self._segmenter
 
 
@@ -121,6 +152,13 @@ def bundled_models() -> list[str]:
 def image_of(layer: Image) -> Any:
     """Return the array of an image layer, or the list of them that makes up its pyramid."""
     return list(layer.data) if layer.multiscale else layer.data
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Tell whether two images are the very same arrays, or pyramids of them."""
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return one is other
 
 
 def trouble_with(layer: Image) -> ImageError | None:

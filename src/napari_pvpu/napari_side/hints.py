@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_pvpu.napari_side.board import NO_PLANE
 from napari_pvpu.napari_side.controller import Tool
+from napari_pvpu.napari_side.shortcuts import as_shown
 
 if TYPE_CHECKING:
     from napari_pvpu.napari_side.controller import Controller
@@ -16,10 +17,11 @@ __all__ = ["measured", "next_step"]
 FIRST_STEPS = {
     Tool.CLICK: "Click on an object.",
     Tool.BOX: "Drag a box around an object.",
+    Tool.PAINT: "Paint the object with napari's brush; {toggle_polarity} turns it into the eraser.",
     Tool.SCRIBBLE: "Draw a line along an object, with the button held down.",
 }
 CORRECTION = (
-    "Something missing? Mark it. Too much? Mark it with Shift held. Enter keeps the object."
+    "Something missing? Mark it. Too much? Mark it with Shift held. {accept} keeps the object."
 )
 
 
@@ -30,8 +32,6 @@ def next_step(controller: Controller) -> str:
     if controller.trouble is not None:
         text = str(controller.trouble)
         return f"{text[:1].upper()}{text[1:]}."
-    if controller.paused:
-        return "A working layer was removed. Choose a tool to go on."
     workspace, tool = controller.workspace, controller.tool
     if workspace is None:
         return "Choose an image."
@@ -46,12 +46,20 @@ def next_step(controller: Controller) -> str:
     if workspace.cutting is not None:
         return f"Draw a line right across object {workspace.cutting} to cut it in two."
     if workspace.has_object:
-        return CORRECTION
+        return _with_keys(CORRECTION, controller)
     if not controller.positive:
         return "Marks now say what is not part of an object. To begin one, switch to positive."
     count = workspace.object_count
     kept = f"{count} object{'s' if count > 1 else ''} kept; Alt+click corrects one. "
-    return (kept if count else "") + FIRST_STEPS[tool]
+    return (kept if count else "") + _with_keys(FIRST_STEPS[tool], controller)
+
+
+def _with_keys(text: str, controller: Controller) -> str:
+    """Put the keys of actions into a text, in the places of their names."""
+    shortcuts = controller.shortcuts
+    return text.format(
+        **{action: as_shown(shortcuts.key(action)) or "the button" for action in shortcuts.defaults}
+    )
 
 
 def measured(controller: Controller) -> str:

@@ -1,96 +1,68 @@
-"""Small pictures for the buttons, drawn in the colour of the theme's text."""
+"""Icons of tools and actions: the package's own SVG files, drawn in the colours of a theme."""
 
 from __future__ import annotations
 
+from importlib import resources
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QPointF, QRectF, Qt
-from qtpy.QtGui import QColor, QIcon, QPainter, QPainterPath, QPen, QPixmap
+from qtpy.QtCore import QByteArray, QRectF, Qt
+from qtpy.QtGui import QIcon, QPainter, QPixmap
+from qtpy.QtSvg import QSvgRenderer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from importlib.resources.abc import Traversable
 
-__all__ = ["draw_icon"]
+__all__ = ["draw_icon", "icon_names"]
 
-SIDE = 64
-"""Pixels drawn; Qt scales them down to the size that a button shows."""
+SIDES = (16, 24, 32, 48, 64)
+"""Pixels that an icon is drawn at. Qt takes what fits the size asked for and the screen's density,
+so that nothing is blurred by scaling up."""
+FAINT = 0.4
+"""Opacity of the icon of something that cannot be used at the moment."""
+
+
+def icon_names() -> list[str]:
+    """Return the names of all icons."""
+    return sorted(file.name.removesuffix(".svg") for file in _folder().iterdir())
 
 
 def draw_icon(name: str, color: str, checked: str | None = None) -> QIcon:
-    """Return one of the pictures of this module.
+    """Return an icon.
 
     Parameters
     ----------
     name : str
-        ``"click"``, ``"box"``, ``"scribble"``, ``"plus"``, ``"minus"``, ``"folded"`` or
-        ``"unfolded"``.
+        One of `icon_names`.
     color : str
-        Of the lines; anything that `QColor` takes.
+        Of the lines, ``#rrggbb``.
     checked : str, optional
         Of the lines while the button is pressed; by default the same.
     """
-    icon = QIcon(_drawn(name, color))
-    icon.addPixmap(_drawn(name, checked or color), QIcon.Mode.Normal, QIcon.State.On)
+    svg = _folder().joinpath(f"{name}.svg").read_text("utf-8")
+    icon = QIcon()
+    looks = [
+        (color, 1.0, QIcon.Mode.Normal, QIcon.State.Off),
+        (color, FAINT, QIcon.Mode.Disabled, QIcon.State.Off),
+    ]
+    if checked:
+        looks.append((checked, 1.0, QIcon.Mode.Normal, QIcon.State.On))
+        looks.append((color, FAINT, QIcon.Mode.Disabled, QIcon.State.On))
+    for shade, opacity, mode, state in looks:
+        renderer = QSvgRenderer(QByteArray(svg.replace("currentColor", shade).encode()))
+        for side in SIDES:
+            icon.addPixmap(_drawn(renderer, side, opacity), mode, state)
     return icon
 
 
-def _drawn(name: str, color: str) -> QPixmap:
-    pixmap = QPixmap(SIDE, SIDE)
+def _drawn(renderer: QSvgRenderer, side: int, opacity: float) -> QPixmap:
+    pixmap = QPixmap(side, side)
     pixmap.fill(Qt.GlobalColor.transparent)
     painter = QPainter(pixmap)
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    pen = QPen(QColor(color), 6)
-    pen.setCapStyle(Qt.PenCapStyle.RoundCap)
-    pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
-    painter.setPen(pen)
-    _PICTURES[name](painter)
+    painter.setOpacity(opacity)
+    renderer.render(painter, QRectF(0, 0, side, side))
     painter.end()  # before the pixmap goes, or Qt complains
     return pixmap
 
 
-def _click(painter: QPainter) -> None:
-    painter.drawEllipse(QPointF(32, 32), 24, 24)
-    painter.setBrush(painter.pen().color())
-    painter.drawEllipse(QPointF(32, 32), 6, 6)
-
-
-def _box(painter: QPainter) -> None:
-    painter.drawRect(QRectF(8, 14, 48, 36))
-    painter.setBrush(painter.pen().color())
-    for corner in (QPointF(8, 14), QPointF(56, 50)):
-        painter.drawEllipse(corner, 4, 4)
-
-
-def _scribble(painter: QPainter) -> None:
-    path = QPainterPath(QPointF(8, 44))
-    path.cubicTo(QPointF(14, 4), QPointF(30, 4), QPointF(30, 32))
-    path.cubicTo(QPointF(30, 58), QPointF(46, 62), QPointF(56, 18))
-    painter.drawPath(path)
-
-
-def _plus(painter: QPainter) -> None:
-    painter.drawLine(QPointF(32, 12), QPointF(32, 52))
-    _minus(painter)
-
-
-def _minus(painter: QPainter) -> None:
-    painter.drawLine(QPointF(12, 32), QPointF(52, 32))
-
-
-def _folded(painter: QPainter) -> None:
-    painter.drawPolyline([QPointF(24, 14), QPointF(42, 32), QPointF(24, 50)])
-
-
-def _unfolded(painter: QPainter) -> None:
-    painter.drawPolyline([QPointF(14, 24), QPointF(32, 42), QPointF(50, 24)])
-
-
-_PICTURES: dict[str, Callable[[QPainter], None]] = {
-    "click": _click,
-    "box": _box,
-    "scribble": _scribble,
-    "plus": _plus,
-    "minus": _minus,
-    "folded": _folded,
-    "unfolded": _unfolded,
-}
+def _folder() -> Traversable:
+    return resources.files("napari_pvpu").joinpath("data", "icons")

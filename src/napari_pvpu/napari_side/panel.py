@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_pvpu.napari_side import attach
 from napari_pvpu.napari_side.icons import draw_icon
+from napari_pvpu.napari_side.panel_keys import PanelKeys
 from napari_pvpu.napari_side.sections import SECTIONS, Place, folding
 from napari_pvpu.napari_side.views.choosing import Choosing, EarlierSession
 from napari_pvpu.napari_side.views.drawing import Drawing, Reach
+from napari_pvpu.napari_side.views.first_steps import FirstStepsCard
 from napari_pvpu.napari_side.views.looks import colors_of, style_sheet
 from napari_pvpu.napari_side.views.steps import StepButtons
 from napari_pvpu.napari_side.views.telling import Telling
+from napari_pvpu.napari_side.views.widgets import tell_keys
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QCloseEvent
@@ -42,10 +45,13 @@ class Panel(QWidget):
         self._lay_out()
         self._name_parts()
         self.controller.changed.connect(self._render)
+        self.controller.shortcuts.changed.connect(self._tell_keys)
         viewer = self.controller.viewer
         if viewer is not None:
             viewer.events.theme.connect(self._on_theme)
+        self._keys = PanelKeys(self, self.controller)
         self._on_theme()
+        self._tell_keys()
         self._render()
 
     # Building
@@ -53,6 +59,7 @@ class Panel(QWidget):
     def _build(self) -> None:
         controller = self.controller
         self.choosing, self.earlier = Choosing(controller), EarlierSession(controller)
+        self.first_steps = FirstStepsCard(controller)
         self.drawing, self.reach = Drawing(controller), Reach(controller)
         self.step_buttons, self.telling = StepButtons(controller), Telling(controller)
         self.sections = {section.name: section.make(controller) for section in SECTIONS}
@@ -64,13 +71,26 @@ class Panel(QWidget):
 
     def _lay_out(self) -> None:
         self.setMinimumWidth(NARROWEST)
-        self._layout = QVBoxLayout(self)
+        content = QWidget()
+        self._layout = QVBoxLayout(content)
         self._layout.setContentsMargins(5, 8, 5, 8)
         self._layout.setSpacing(6)
-        self._add(self.choosing, self.earlier, *self._folds_at(Place.IMAGE))
+        self._add(self.choosing, self.first_steps, self.earlier, *self._folds_at(Place.IMAGE))
         self._add(self.drawing, self.reach, *self._folds_at(Place.MASK))
-        self._add(self.step_buttons, *self._folds_at(Place.OBJECTS), self.telling)
+        self._add(self.step_buttons, *self._folds_at(Place.OBJECTS))
         self._layout.addStretch(1)
+        # What does not fit is scrolled, but for what to do next.
+        self.scrolled = QScrollArea()
+        self.scrolled.setWidgetResizable(True)
+        self.scrolled.setFrameShape(QFrame.Shape.NoFrame)
+        self.scrolled.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.scrolled.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.scrolled.setWidget(content)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.scrolled, 1)
+        layout.addWidget(self.telling)
 
     def _add(self, *widgets: QWidget) -> None:
         for widget in widgets:
@@ -88,6 +108,7 @@ class Panel(QWidget):
         self.propagation, self.threshold = self.reach.propagation, self.reach.threshold
         self.accept, self.undo, self.redo, self.reset = self.step_buttons.steps.values()
         self.edit, self.edits = self.step_buttons.edit, self.step_buttons.edits
+        self.copy = self.step_buttons.copy
         self.export, self.exports = self.step_buttons.export, self.step_buttons.exports
         self.seen, self.mask = self.sections["seen"], self.sections["mask"]
         self.history = self.sections["history"]
@@ -98,14 +119,18 @@ class Panel(QWidget):
     @property
     def _views(self) -> tuple[Any, ...]:
         return (
-            self.choosing, self.earlier, self.drawing, self.reach, self.step_buttons,
-            *self.sections.values(), self.telling,
+            self.choosing, self.first_steps, self.earlier, self.drawing, self.reach,
+            self.step_buttons, *self.sections.values(), self.telling,
         )  # fmt: skip
 
     def _render(self) -> None:
         """Show the state of the controller."""
         for view in self._views:
             view.render_state()
+
+    def _tell_keys(self) -> None:
+        tell_keys(self, self.controller.shortcuts)
+        self._keys.follow()
 
     def _on_theme(self, event: Any = None) -> None:
         viewer = self.controller.viewer
@@ -143,4 +168,5 @@ class Panel(QWidget):
         if viewer is not None:
             viewer.events.theme.disconnect(self._on_theme)
         self.controller.changed.disconnect(self._render)
+        self.controller.shortcuts.changed.disconnect(self._tell_keys)
         self.controller.close()

@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from qtpy.QtCore import Qt
 from superqt import QCollapsible
 
+from napari_pvpu.napari_side.views.ahead_section import AheadSection
 from napari_pvpu.napari_side.views.history_section import HistorySection
 from napari_pvpu.napari_side.views.image_section import ImageSection
 from napari_pvpu.napari_side.views.mask_section import MaskSection
+from napari_pvpu.napari_side.views.shortcut_section import ShortcutSection
+from napari_pvpu.napari_side.views.store_section import StoreSection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,6 +74,9 @@ SECTIONS = (
     Section("seen", "Axes and channels", Place.IMAGE, ImageSection),
     Section("mask", "More about the mask", Place.MASK, MaskSection),
     Section("history", "History", Place.OBJECTS, HistorySection),
+    Section("ahead", "Encode ahead", Place.OBJECTS, AheadSection),
+    Section("store", "Kept features", Place.OBJECTS, StoreSection),
+    Section("shortcuts", "Shortcuts", Place.OBJECTS, ShortcutSection),
 )
 """All of them; add yours here."""
 

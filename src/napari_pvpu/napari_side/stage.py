@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 import weakref
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from napari.layers import Image
 from napari.utils.notifications import show_warning
@@ -18,7 +20,11 @@ from napari_pvpu.napari_side.worker import Worker
 from napari_pvpu.napari_side.workspace import Workspace
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari.viewer import Viewer
+
+    from napari_pvpu.napari_side.journaling import Opened
 
 __all__ = ["Stage"]
 
@@ -43,10 +49,15 @@ class Stage(QObject):
         self._viewer = weakref.ref(viewer)
         self._worker = Worker()
         self._worker.busy_changed.connect(self.changed)
-        self._engine = Engine(*preferred())
+        chosen = preferred()
+        self._engine = Engine(
+            chosen.model, chosen.device, chosen.precision, chosen.keep_features
+        )
         self._workspaces: dict[Image, Workspace] = {}
         self._workspace: Workspace | None = None
-        self._open = self._arranging = self._settling = self._paused = False
+        self._openers: WeakKeyDictionary[Image, Callable[[], Callable[..., Opened]]]
+        self._openers = WeakKeyDictionary()
+        self._open = self._arranging = self._settling = False
         self._told: str | None = None
 
     @property
@@ -59,10 +70,10 @@ class Stage(QObject):
         viewer = self._viewer()
         if self._open or viewer is None:
             return
-        self._open, self._paused = True, False
+        self._open = True
         viewer.layers.events.inserted.connect(self._on_layers)
         viewer.layers.events.removed.connect(self._on_removed)
-        viewer.layers.events.renamed.connect(self._on_changed)
+        viewer.layers.events.renamed.connect(self._on_layers)
         viewer.layers.selection.events.active.connect(self._on_changed)
         viewer.dims.events.ndisplay.connect(self._settle)
         self._settle()
@@ -80,7 +91,7 @@ class Stage(QObject):
         if viewer is not None:
             viewer.layers.events.inserted.disconnect(self._on_layers)
             viewer.layers.events.removed.disconnect(self._on_removed)
-            viewer.layers.events.renamed.disconnect(self._on_changed)
+            viewer.layers.events.renamed.disconnect(self._on_layers)
             viewer.layers.selection.events.active.disconnect(self._on_changed)
             viewer.dims.events.ndisplay.disconnect(self._settle)
         self._activate(None)
@@ -112,21 +123,20 @@ class Stage(QObject):
         image = getattr(image, "__wrapped__", image)  # napari hands plugins proxies
         trouble = trouble_with(image) or self._trouble_with_display()
         if trouble is None:
-            self._paused = False
             self._activate(image)
         else:
             show_warning(str(trouble))
         self.changed.emit()
 
     @property
+    def engine(self) -> Engine:
+        """Model and device in use; opens sessions."""
+        return self._engine
+
+    @property
     def workspace(self) -> Workspace | None:
         """What belongs to the image at work."""
         return self._workspace
-
-    @property
-    def paused(self) -> bool:
-        """Whether the user has taken a working layer away; choosing a tool brings them back."""
-        return self._paused
 
     @property
     def busy(self) -> bool:
@@ -170,7 +180,7 @@ class Stage(QObject):
     @model.setter
     def model(self, model: str) -> None:
         if model != self._engine.model:
-            self._restart(Engine(model, self._engine.device))
+            self._restart(replace(self._engine, model=model, _segmenter=None))
 
     @property
     def device(self) -> str:
@@ -180,7 +190,41 @@ class Stage(QObject):
     @device.setter
     def device(self, device: str) -> None:
         if device != self._engine.device:
-            self._restart(Engine(self._engine.model, device))
+            self._restart(replace(self._engine, device=device, _segmenter=None))
+
+    def exchange(
+        self, old: Image | None, new: Image, opener: Callable[[], Callable[..., Opened]]
+    ) -> None:
+        """Work on an image in place of another, which goes with its objects; nothing is told.
+
+        Parameters
+        ----------
+        old : Image or None
+            One of the viewer's; its session is let go of.
+        new : Image
+            Not in the viewer yet.
+        opener : callable
+            Returns what opens the session of `new`, see `SessionKeeper.opener`.
+        """
+        viewer = self._viewer()
+        if viewer is None:
+            return
+        self._openers[new] = opener
+        self._activate(None)
+        gone = self._workspaces.pop(old, None) if old is not None else None
+        results = gone.results.layer if gone is not None and gone.results is not None else None
+        if gone is not None:
+            gone.discard()
+        self._arranging = True
+        try:
+            viewer.add_layer(new)  # first, so that there is always something to draw
+            with viewer.layers.batched_update():
+                for layer in (old, results):
+                    if layer is not None and layer in viewer.layers:
+                        viewer.layers.remove(layer)
+        finally:
+            self._arranging = False
+        self.image = new
 
     # Following the viewer
 
@@ -201,6 +245,8 @@ class Stage(QObject):
                 made = Workspace(viewer, image, self._engine, self._worker)
                 made.outgrown.connect(self._replace)
                 made.results_made.connect(self.results_made)
+                if image in self._openers:
+                    made.keeper.opener = self._openers[image]()
                 self._workspaces[image] = made
             self._workspace = workspace = self._workspaces[image]
             workspace.changed.connect(self.changed)
@@ -241,7 +287,7 @@ class Stage(QObject):
         images = [] if self._trouble_with_display() else self.images
         usable = [image for image in images if trouble_with(image) is None]
         if self.image not in usable:
-            self._activate(usable[0] if usable and not self._paused else None)
+            self._activate(usable[0] if usable else None)
         self._tell_trouble()
         self.changed.emit()
 
@@ -256,10 +302,14 @@ class Stage(QObject):
                     )
                 self._activate(None)
             gone.discard()
-        work = self._workspace
-        if work is not None and any(layer not in viewer.layers for layer in work.layers):
-            self._paused = True
-            self._activate(None)
+        if self._workspace is not None:
+            self._arranging = True
+            try:
+                restored = self._workspace.restore()
+            finally:
+                self._arranging = False
+            if restored:
+                self.came_on.emit(self._workspace)
 
     def _tell_trouble(self) -> None:
         told = str(self.trouble) if self._workspace is None and self.trouble else None

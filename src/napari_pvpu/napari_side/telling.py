@@ -19,7 +19,10 @@ def tell(error: Exception) -> None:
         show_warning(sentence(error))
     else:
         LOGGER.error("unexpected error while segmenting", exc_info=error)
-        show_error(f"Something unexpected went wrong ({error!r}); nothing accepted is lost.")
+        show_error(
+            f"Something unexpected went wrong ({error!r}); nothing accepted is lost. Undo the last "
+            "step and go on. If it comes again, “napari-pvpu doctor” writes what a report needs."
+        )
 
 
 def trouble_of(error: Exception) -> PvpuError:

@@ -20,7 +20,7 @@ from qtpy.QtCore import QObject, Qt, QTimer, Signal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Worker"]
+__all__ = ["Job", "Worker"]
 
 JOIN_SECONDS = 60.0
 """Longest wait for the thread at the end. A job cannot be stopped half-way; the longest is the
@@ -38,6 +38,8 @@ class Job:
     work: Callable[[], Any]
     done: Callable[[Any], None]
     failed: Callable[[Exception], None]
+    cancel: Callable[[], None] | None = None
+    progress: Callable[[], tuple[int, int]] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +63,7 @@ class Mailbox:
         self._jobs: dict[str, Job] = {}
         self._changed = threading.Condition()
         self._stopped = False
+        self._running: Job | None = None
         self.outcomes: SimpleQueue[Outcome] = SimpleQueue()
 
     def put(self, job: Job) -> Job | None:
@@ -77,7 +80,19 @@ class Mailbox:
             self._changed.wait_for(lambda: self._jobs or self._stopped)
             if self._stopped:
                 return None
-            return self._jobs.pop(next(iter(self._jobs)))
+            self._running = self._jobs.pop(next(iter(self._jobs)))
+            return self._running
+
+    def finish(self, outcome: Outcome) -> None:
+        """Put down what came of the job that was taken last."""
+        with self._changed:
+            self._running = None
+        self.outcomes.put(outcome)
+
+    def at_hand(self) -> Job | None:
+        """Return the job that runs, or else the one that runs next."""
+        with self._changed:
+            return self._running or next(iter(self._jobs.values()), None)
 
     def stop(self) -> None:
         """Drop what waits and let the thread end after the job it is at."""
@@ -113,6 +128,11 @@ class Worker(QObject):
         return self._waiting > 0
 
     @property
+    def at_hand(self) -> Job | None:
+        """What runs, or runs next; None if nothing is to be done."""
+        return self._mailbox.at_hand() if self._mailbox is not None else None
+
+    @property
     def thread_alive(self) -> bool:
         """Whether the thread exists at the moment."""
         return self._thread is not None and self._thread.is_alive()
@@ -125,6 +145,8 @@ class Worker(QObject):
         failed: Callable[[Exception], None],
         *,
         patience: float = 0.0,
+        cancel: Callable[[], None] | None = None,
+        progress: Callable[[], tuple[int, int]] | None = None,
     ) -> None:
         """Have `work` called in the thread, then `done(result)` or `failed(error)` here.
 
@@ -140,11 +162,17 @@ class Worker(QObject):
             Seconds that the GUI thread may stand still for the result before it draws again. A
             drawing takes longer than a quick job, and the job takes several times as long beside
             it, because both need Python's lock. In vain five times, it stops waiting.
+        cancel : callable, optional
+            Called on the GUI thread when the user wants the job no more; it has to see to it that
+            `work` ends soon or its result is not wanted.
+        progress : callable, optional
+            Returns how much of how much is done, (part, whole); called on the GUI thread while
+            `work` runs.
         """
         if self._mailbox is None:
             self._start()
         assert self._mailbox is not None
-        if self._mailbox.put(Job(key, work, done, failed)) is None:
+        if self._mailbox.put(Job(key, work, done, failed, cancel, progress)) is None:
             self._count(+1)
         if patience and not self._patience:
             # Not at once: the caller, and what calls it, want to finish first.
@@ -216,7 +244,7 @@ def _serve(mailbox: Mailbox, owner: weakref.ref[Worker]) -> None:
             result = job.work()
         except Exception as raised:  # whatever it is, it is told on the GUI thread
             error = raised
-        mailbox.outcomes.put(Outcome(job, result, error, time.monotonic() - start))
+        mailbox.finish(Outcome(job, result, error, time.monotonic() - start))
         worker = owner()
         if worker is None:
             return

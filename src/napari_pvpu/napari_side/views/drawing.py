@@ -12,7 +12,7 @@ from superqt import QLabeledDoubleSlider, QToggleSwitch
 from napari_pvpu.napari_side.controller import Tool
 from napari_pvpu.napari_side.icons import draw_icon
 from napari_pvpu.napari_side.views.looks import ON_NEGATIVE, ON_POSITIVE
-from napari_pvpu.napari_side.views.widgets import button, check, row, tooltip
+from napari_pvpu.napari_side.views.widgets import button, check, row, with_tip
 
 if TYPE_CHECKING:
     from napari_pvpu.napari_side.controller import Controller
@@ -69,7 +69,7 @@ class Drawing(QWidget):
         check(self._groups[0], self.tools[tool] if tool is not None else None)
         check(self._groups[1], self.positive if controller.positive else self.negative)
         for each in self.tools.values():
-            each.setEnabled(controller.workspace is not None or controller.paused)
+            each.setEnabled(controller.workspace is not None)
 
     def render_theme(self, colors: Colors) -> None:
         """Draw the icons in the theme's colours."""
@@ -93,11 +93,10 @@ class Reach(QWidget):
         self._controller = controller
         self.propagation = QToggleSwitch()
         self.propagation.setAccessibleName(SPREAD)
-        self.propagation.setToolTip(
-            tooltip(
-                "A correction also reaches what looks like the corrected place",
-                "toggle_value_propagation",
-            )
+        with_tip(
+            self.propagation,
+            "A correction also reaches what looks like the corrected place",
+            "toggle_value_propagation",
         )
         self.threshold = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
         self.threshold.setRange(0.05, 0.95)

@@ -33,6 +33,7 @@ class HistorySection(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.steps)
         self.steps.itemClicked.connect(self._on_item)
+        self.steps.itemActivated.connect(self._on_item)  # by Enter
         self.steps.addItem(_step("Beginning", 0))
 
     def render_state(self) -> None:

@@ -28,6 +28,7 @@ QPushButton#fold, QPushButton#fold:checked {{
     background: transparent; text-align: left; padding: 2px;
 }}
 QPushButton#fold:hover {{ background-color: {foreground}; }}
+QFrame#card {{ background-color: {foreground}; border-radius: 3px; }}
 QLabel#hint {{
     background-color: {foreground}; border-left: 3px solid {current};
     border-radius: 2px; padding: 6px;

@@ -9,10 +9,12 @@ from qtpy.QtWidgets import QFileDialog, QMenu, QVBoxLayout, QWidget
 
 from napari_pvpu.export import FORMATS
 from napari_pvpu.napari_side.exporting import file_filters
-from napari_pvpu.napari_side.views.widgets import button, row, shortcut
+from napari_pvpu.napari_side.icons import draw_icon
+from napari_pvpu.napari_side.views.widgets import button, menu_entry, row
 
 if TYPE_CHECKING:
     from napari_pvpu.napari_side.controller import Controller
+    from napari_pvpu.napari_side.views.looks import Colors
 
 __all__ = ["EDITS", "StepButtons"]
 
@@ -48,7 +50,7 @@ class StepButtons(QWidget):
             "the two",
         )
         self.edit.setMenu(self._edit_menu())
-        self.export = button("Export", "Write the accepted objects to a file")
+        self.export = button("Export", "Write the accepted objects to a file, or copy a script")
         self.export.setMenu(self._export_menu())
         accept, *others = self.steps.values()
         layout = QVBoxLayout(self)
@@ -64,7 +66,7 @@ class StepButtons(QWidget):
         menu = QMenu(self)
         self.edits = {}
         for action, text in EDITS:
-            entry = menu.addAction(f"{text}\t{shortcut(action)}")
+            entry = menu_entry(menu, text, action)
             entry.triggered.connect(getattr(self._controller, action))
             self.edits[action] = entry
         return menu
@@ -76,7 +78,18 @@ class StepButtons(QWidget):
             entry = menu.addAction(f"{each.title}…")
             entry.triggered.connect(partial(self._on_export, name))
             self.exports[name] = entry
+        menu.addSeparator()
+        self.copy = menu_entry(menu, "Copy as Python")
+        self.copy.triggered.connect(self._controller.copy_as_python)
         return menu
+
+    def render_theme(self, colors: Colors) -> None:
+        """Draw the icons in the theme's colours."""
+        for action, each in self.steps.items():
+            each.setIcon(draw_icon(action, colors.text))
+        self.edit.setIcon(draw_icon("edit", colors.text))
+        self.export.setIcon(draw_icon("export", colors.text))
+        self.copy.setIcon(draw_icon("copy", colors.text))
 
     def render_state(self) -> None:
         """Show the state of the controller."""
@@ -86,7 +99,11 @@ class StepButtons(QWidget):
         self.steps["undo"].setEnabled(work is not None and work.can_undo)
         self.steps["redo"].setEnabled(work is not None and work.can_redo)
         self.edit.setEnabled(work is not None and (work.has_object or work.object_count > 0))
-        self.export.setEnabled(work is not None and work.object_count > 0 and exporting is None)
+        some = work is not None and work.object_count > 0
+        for each in self.exports.values():
+            each.setEnabled(some and exporting is None)
+        self.copy.setEnabled(bool(self._controller.history))
+        self.export.setEnabled(some or self.copy.isEnabled())
 
     def _on_export(self, name: str, checked: bool = False) -> None:
         image, suffixes = self._controller.image, FORMATS[name].suffixes

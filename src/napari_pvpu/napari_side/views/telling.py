@@ -1,16 +1,27 @@
-"""What to do next, and what the last step took."""
+"""What to do next, what the last step took, and what takes long at the moment."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QSizePolicy,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_pvpu.napari_side.hints import measured, next_step
+from napari_pvpu.napari_side.icons import draw_icon
+from napari_pvpu.napari_side.views.widgets import button
 
 if TYPE_CHECKING:
     from napari_pvpu.napari_side.controller import Controller
+    from napari_pvpu.napari_side.views.looks import Colors
 
 __all__ = ["Telling"]
 
@@ -19,7 +30,7 @@ HINT_LINES = 4
 
 
 class Telling(QWidget):
-    """The hint and the measurements."""
+    """The hint, and below it the measurements or, for what takes long, the progress."""
 
     def __init__(self, controller: Controller) -> None:
         super().__init__()
@@ -30,14 +41,48 @@ class Telling(QWidget):
         self.hint.setMinimumHeight(self.hint.fontMetrics().lineSpacing() * HINT_LINES + 12)
         self.hint.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.hint.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+        self.hint.setWordWrap(True)
+        self.measured.setWordWrap(True)
+        self.bar, self.cancel = QProgressBar(), button("", "Stop this; nothing is lost")
+        self.bar.setTextVisible(False)
+        self.cancel.setAccessibleName("Cancel")
+        self.doing = QLabel()
+        self._below = QStackedWidget()
+        self._below.addWidget(self.measured)
+        self._below.addWidget(self._progress())
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setContentsMargins(5, 4, 5, 8)
         layout.setSpacing(6)
-        for label in (self.hint, self.measured):
-            label.setWordWrap(True)
-            layout.addWidget(label)
+        layout.addWidget(self.hint)
+        layout.addWidget(self._below)
+        self.cancel.clicked.connect(controller.progress.cancel)
+        controller.progress.changed.connect(self._render_progress)
+
+    def _progress(self) -> QWidget:
+        widget = QWidget()
+        layout = QHBoxLayout(widget)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.doing)
+        layout.addWidget(self.bar, 1)
+        layout.addWidget(self.cancel)
+        return widget
 
     def render_state(self) -> None:
         """Show the state of the controller."""
         self.hint.setText(next_step(self._controller))
         self.measured.setText(measured(self._controller))
+
+    def render_theme(self, colors: Colors) -> None:
+        """Draw the icon in the theme's colours."""
+        self.cancel.setIcon(draw_icon("reset", colors.text))
+
+    def _render_progress(self) -> None:
+        progress = self._controller.progress
+        self._below.setCurrentIndex(int(progress.shown))
+        if progress.shown:
+            part, whole = progress.share or (0, 0)  # a range of nothing is shown as going on
+            self.doing.setText(progress.title)
+            self.bar.setRange(0, whole)
+            self.bar.setValue(part)
+            self.bar.setAccessibleName(progress.title)
+            self.cancel.setVisible(progress.can_cancel)

@@ -2,30 +2,62 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSignalBlocker, Qt
-from qtpy.QtGui import QKeySequence
-from qtpy.QtWidgets import QButtonGroup, QComboBox, QHBoxLayout, QPushButton, QWidget
+from qtpy.QtGui import QAction
+from qtpy.QtWidgets import QButtonGroup, QComboBox, QHBoxLayout, QMenu, QPushButton, QWidget
 
-from napari_pvpu.napari_side.controller import KEYS
+from napari_pvpu.napari_side.shortcuts import as_shown
 
-__all__ = ["button", "check", "combo", "fill", "row", "shortcut", "tooltip"]
+if TYPE_CHECKING:
+    from napari_pvpu.napari_side.shortcuts import Shortcuts
+
+__all__ = ["button", "check", "combo", "fill", "menu_entry", "row", "tell_keys", "with_tip"]
 
 
 def button(text: str, tip: str, action: str | None = None) -> QPushButton:
     """Return a button with a tooltip, which names the key of an action."""
     made = QPushButton(text)
-    made.setToolTip(tooltip(tip, action) if action else tip)
+    with_tip(made, tip, action)
     # The keyboard stays with the canvas after a click on a button.
     made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     return made
 
 
+def with_tip(part: QWidget, tip: str, action: str | None = None) -> None:
+    """Give a widget a tooltip, to which `tell_keys` adds the key of an action."""
+    part.setToolTip(tip)
+    part.setAccessibleDescription(tip)
+    part.setProperty("tip", tip)
+    part.setProperty("action", action)
+
+
+def menu_entry(menu: QMenu, text: str, action: str | None = None) -> QAction:
+    """Add an entry to a menu, to which `tell_keys` adds the key of an action."""
+    entry = menu.addAction(text)
+    entry.setProperty("tip", text)
+    entry.setProperty("action", action)
+    return entry
+
+
+def tell_keys(root: QWidget, shortcuts: Shortcuts) -> None:
+    """Show the keys of actions, as they are now, in all tooltips and menus of a widget."""
+    for part in (*root.findChildren(QWidget), *root.findChildren(QAction)):
+        action = part.property("action")
+        if not action:
+            continue
+        tip, key = part.property("tip"), as_shown(shortcuts.key(action))
+        if isinstance(part, QAction):
+            part.setText(f"{tip}\t{key}")
+        else:
+            part.setToolTip(f"{tip} ({key})" if key else tip)
+
+
 def combo(tip: str) -> QComboBox:
     """Return a choice that does not become wide with what it offers, as layers with long names."""
     made = QComboBox()
-    made.setToolTip(tip)
+    with_tip(made, tip)
     made.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     made.setMinimumContentsLength(8)
     return made
@@ -56,14 +88,3 @@ def check(group: QButtonGroup, pressed: QPushButton | None) -> None:
     for other in group.buttons():
         other.setChecked(other is pressed)
     group.setExclusive(True)
-
-
-def tooltip(text: str, action: str) -> str:
-    """Return a text with the key of an action behind it."""
-    return f"{text} ({shortcut(action)})"
-
-
-def shortcut(action: str) -> str:
-    """Return the key of an action as this machine writes it."""
-    keys = KEYS[action].replace("Control", "Ctrl").replace("-", "+")
-    return QKeySequence.fromString(keys).toString(QKeySequence.SequenceFormat.NativeText)

@@ -1,0 +1,209 @@
+"""Drawing without a mouse: a cross on the canvas that keys move, and marks made where it is."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Points
+from qtpy.QtCore import QObject
+
+from napari_pvpu.napari_side.geometry import placement
+from napari_pvpu.napari_side.prompt_rows import COLORS, NEGATIVE, POSITIVE
+from napari_pvpu.napari_side.tools import Tool
+from napari_pvpu.prompts import Box, Click, Scribble
+
+if TYPE_CHECKING:
+    from napari_pvpu.napari_side.controller import Controller
+    from napari_pvpu.napari_side.workspace import Workspace
+    from napari_pvpu.prompts import Prompt
+
+__all__ = ["KeyCursor"]
+
+NAME = "Keyboard cursor"
+SCREEN_STEP = 12
+"""Screen pixels that an arrow key moves the cross by; with Shift it is one pixel of the image."""
+SIZE = 25
+"""Of the cross, in screen pixels."""
+ARROWS = {"Up": (-1, 0), "Down": (1, 0), "Left": (0, -1), "Right": (0, 1)}
+MARK, TURNED, LEAVE = "Space", "Shift+Space", "Escape"
+
+
+class KeyCursor(QObject):
+    """A cross that arrow keys move; Space marks there with the tool in hand.
+
+    With the click tool Space clicks. With the box tool it sets one corner, then the other. With
+    the scribble tool it begins a line, which follows the cross, and ends it. Shift+Space does so
+    with the other polarity, Escape gives up what was begun or puts the cross away.
+
+    Parameters
+    ----------
+    controller : Controller
+        Gets the prompts.
+    """
+
+    def __init__(self, controller: Controller) -> None:
+        super().__init__()
+        self._controller = controller
+        self._work: Workspace | None = None
+        self._cross: Points | None = None
+        self._position = np.zeros(2)
+        self._drawn: list[tuple[float, float]] = []
+        """Where the mark under way has been, its beginning first."""
+        self._positive = True
+        controller.changed.connect(self._on_changed)
+
+    @property
+    def shown(self) -> bool:
+        """Whether the cross is on the canvas."""
+        return self._work is not None
+
+    @property
+    def position(self) -> tuple[float, float]:
+        """(row, col) of the cross in pixels of the image; set it to move the cross."""
+        row, col = self._position
+        return float(row), float(col)
+
+    @position.setter
+    def position(self, position: tuple[float, float]) -> None:
+        if self._work is not None:
+            self._position = np.clip(position, 0, np.subtract(self._work.frame.shape, 1))
+            if self._drawn and self._controller.tool is Tool.SCRIBBLE:
+                self._drawn.append(self.position)
+            self._draw()
+
+    @property
+    def told(self) -> str:
+        """What the keys do now."""
+        if not self._drawn:
+            does = {Tool.BOX: "sets a corner", Tool.SCRIBBLE: "begins a line"}
+            how = does.get(self._controller.tool, "marks")
+            return f"Arrow keys move the cross, {MARK} {how}, {TURNED} with the other polarity"
+        end = "sets the other corner" if self._controller.tool is Tool.BOX else "ends the line"
+        return f"Arrow keys move the cross, {MARK} {end}, {LEAVE} gives it up"
+
+    def toggle(self) -> None:
+        """Show the cross in the middle of the canvas, or put it away."""
+        if self.shown:
+            self.hide()
+        else:
+            self.show()
+
+    def show(self) -> None:
+        """Put the cross on the canvas and take the keys."""
+        viewer, work = self._controller.viewer, self._controller.workspace
+        if self.shown or viewer is None or work is None:
+            return
+        if self._controller.tool is None:
+            self._controller.use_clicks()
+        self._work, self._drawn = work, []
+        self._cross = Points(
+            ndim=work.frame.ndim, name=NAME, symbol="cross", border_width=0.1,
+            border_color="black", **placement(work.frame.image),
+        )  # fmt: skip
+        active = viewer.layers.selection.active
+        viewer.add_layer(self._cross)
+        viewer.layers.selection.active = active
+        self._bind(True)
+        self.position = work.frame.center(viewer)
+        self._controller.changed.emit()
+
+    def hide(self) -> None:
+        """Take the cross away and give the keys back."""
+        viewer, cross = self._controller.viewer, self._cross
+        if not self.shown:
+            return
+        self._bind(False)
+        self._work = self._cross = None
+        self._drawn = []
+        if viewer is not None and cross in viewer.layers:
+            viewer.layers.remove(cross)
+        self._controller.changed.emit()
+
+    def mark(self, turned: bool = False) -> None:
+        """Click, or begin or end a box or a line, where the cross is.
+
+        Parameters
+        ----------
+        turned : bool
+            With the other polarity.
+        """
+        tool = self._controller.tool
+        if self._work is None or tool is None:
+            return
+        if not self._drawn:
+            self._positive = self._controller.positive != turned
+        if tool in (Tool.BOX, Tool.SCRIBBLE) and not self._drawn:
+            self._drawn = [self.position]
+            self._draw()
+            self._controller.changed.emit()
+            return
+        prompt = self._prompt(tool)
+        self._drawn = []
+        if prompt is not None:
+            self._controller.add(prompt)
+        self._draw()
+
+    def _prompt(self, tool: Tool) -> Prompt | None:
+        if tool is Tool.CLICK:
+            return Click(self.position, self._positive)
+        corners = np.array([self._drawn[0], self.position])
+        if tool is Tool.BOX and (corners[0] != corners[1]).all():
+            return Box(tuple(corners.min(axis=0)), tuple(corners.max(axis=0)), self._positive)
+        if tool is Tool.SCRIBBLE and len(self._drawn) > 1:
+            return Scribble(np.array(self._drawn), self._positive)
+        return None
+
+    # The keys
+
+    def _bind(self, on: bool) -> None:
+        assert self._work is not None
+        keys: dict[str, Any] = {
+            MARK: lambda _: self.mark(), TURNED: lambda _: self.mark(True), LEAVE: self._leave,
+        }  # fmt: skip
+        for arrow, way in ARROWS.items():
+            keys[arrow] = partial(self._move, way, False)
+            keys[f"Shift+{arrow}"] = partial(self._move, way, True)
+        for layer in self._work.prompts.layers:
+            for key, does in keys.items():
+                layer.bind_key(key, does if on else None, overwrite=True)
+
+    def _move(self, way: tuple[int, int], finely: bool, layer: Any) -> None:
+        viewer, work = self._controller.viewer, self._work
+        if viewer is not None and work is not None:
+            step = 1.0 if finely else max(SCREEN_STEP * work.frame.screen_pixel(viewer), 1.0)
+            self.position = tuple(self._position + step * np.array(way))
+
+    def _leave(self, layer: Any) -> None:
+        if not self._drawn:
+            self.hide()
+            return
+        self._drawn = []
+        self._draw()
+        self._controller.changed.emit()
+
+    # The cross
+
+    def _draw(self) -> None:
+        viewer, work, cross = self._controller.viewer, self._work, self._cross
+        if viewer is None or work is None or cross is None:
+            return
+        places = [*self._drawn, self.position]
+        pixel = work.frame.screen_pixel(viewer)
+        color = COLORS[POSITIVE if self._controller.positive else NEGATIVE]
+        with cross.events.data.blocker():
+            cross.data = work.frame.write(places, cross)
+        cross.size = [SIZE * pixel / 4] * len(self._drawn) + [SIZE * pixel]
+        cross.symbol = ["disc"] * len(self._drawn) + ["cross"]
+        cross.face_color = color
+        cross.selected_data = set()
+
+    def _on_changed(self) -> None:
+        """Go when the image goes or the user has deleted the cross."""
+        viewer, work = self._controller.viewer, self._work
+        if work is None:
+            return
+        gone = viewer is None or self._cross not in viewer.layers
+        if gone or self._controller.workspace is not work:
+            self.hide()

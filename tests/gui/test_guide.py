@@ -1,0 +1,120 @@
+"""What is said of the next click, in words and by the mouse's shape."""
+
+from __future__ import annotations
+
+import pytest
+from qtpy.QtCore import QPoint, Qt
+
+from napari_pvpu import Click
+from napari_pvpu.napari_side.controller import Tool
+from napari_pvpu.napari_side.guide import Under, what_a_click_does
+
+ALT, SHIFT = frozenset({"Alt"}), frozenset({"Shift"})
+THREE = Under(3, 0.931)
+
+
+@pytest.mark.parametrize(
+    ("situation", "told"),
+    [
+        pytest.param({}, "Click: begin an object", id="nothing yet"),
+        pytest.param(
+            {"has_object": True},
+            "Click: add to the object · Shift+click: take away from the object",
+            id="an object",
+        ),
+        pytest.param(
+            {"has_object": True, "positive": False},
+            "Click: take away from the object · Shift+click: add to the object",
+            id="negative",
+        ),
+        pytest.param(
+            {"has_object": True, "modifiers": SHIFT},
+            "Click: take away from the object",
+            id="Shift held",
+        ),
+        pytest.param(
+            {"tool": Tool.BOX, "under": THREE},
+            "Drag a box: begin an object · Alt+click opens object 3, score 0.93",
+            id="over another",
+        ),
+        pytest.param(
+            {"under": THREE, "modifiers": ALT}, "Alt+click: open object 3, score 0.93", id="Alt"
+        ),
+        pytest.param(
+            {"under": THREE, "modifiers": ALT | SHIFT, "target": 2},
+            "Alt+Shift+click: merge object 3, score 0.93 with object 2",
+            id="Alt and Shift",
+        ),
+        pytest.param(
+            {"under": Under(7, None, ours=False), "modifiers": ALT | SHIFT, "target": 2},
+            "Alt+click: open object 7",
+            id="of another layer",
+        ),
+        pytest.param(
+            {"modifiers": ALT}, "Alt+click opens an object; there is none here", id="Alt, nothing"
+        ),
+        pytest.param({"tool": None}, "", id="no tool"),
+    ],
+)
+def test_what_a_click_does(situation, told) -> None:
+    usual = {"tool": Tool.CLICK, "positive": True, "has_object": False}
+    assert what_a_click_does(**{**usual, **situation}) == told
+
+
+@pytest.fixture
+def viewer(make_napari_viewer, blobs):
+    viewer = make_napari_viewer(show=True)
+    viewer.add_image(blobs, name="blobs")
+    return viewer
+
+
+@pytest.fixture
+def panel(viewer):
+    _, panel = viewer.window.add_plugin_dock_widget("napari-pvpu", "Segment")
+    assert panel.controller.wait()
+    return panel
+
+
+@pytest.fixture
+def mouse(panel, viewer, make_mouse):
+    return make_mouse(viewer, viewer.layers["blobs"])
+
+
+def move(mouse, position, modifier=Qt.KeyboardModifier.NoModifier) -> None:
+    there = mouse.on_canvas(position)
+    mouse._move(there + QPoint(1, 1), modifier, Qt.MouseButton.NoButton)
+    mouse._move(there, modifier, Qt.MouseButton.NoButton)
+
+
+@pytest.mark.gui
+def test_status_line_and_pointer_follow_the_mouse(panel, viewer, mouse, qtbot) -> None:
+    controller, alt = panel.controller, Qt.KeyboardModifier.AltModifier
+    clicks = controller.workspace.prompts.clicks
+    usual = clicks.cursor
+    assert viewer.help == "Click: begin an object"
+    controller.add(Click((30.0, 40.0)))
+    controller.accept()
+    score = controller.session.objects[1].score
+    move(mouse, (30, 40))
+    qtbot.waitUntil(lambda: "Alt+click opens object 1" in viewer.help)
+    assert viewer.help.endswith(f"object 1, score {score:.2f}")
+    move(mouse, (30, 40), alt)
+    qtbot.waitUntil(lambda: viewer.help.startswith("Alt+click: open object 1"))
+    assert str(viewer.cursor.style) == "pointing"
+    move(mouse, (30, 40))
+    qtbot.waitUntil(lambda: viewer.help.startswith("Click"))
+    assert clicks.cursor == usual
+    controller.use_boxes()
+    assert viewer.help.startswith("Drag a box")
+
+
+@pytest.mark.gui
+def test_outside_the_image_nothing_can_be_marked(panel, viewer, mouse, qtbot) -> None:
+    viewer.scene.camera.zoom /= 2
+    clicks = panel.controller.workspace.prompts.clicks
+    move(mouse, (-20, 40))
+    qtbot.waitUntil(lambda: viewer.help.startswith("Outside"))
+    assert clicks.cursor == "forbidden"
+    move(mouse, (60, 40))
+    qtbot.waitUntil(lambda: viewer.help.startswith("Click"))
+    assert clicks.cursor != "forbidden"

@@ -1,0 +1,232 @@
+"""Everything by keys alone: the way through the panel, and objects made without a mouse."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdit, QWidget
+
+from napari_pvpu import Box, Click, Scribble
+from napari_pvpu.napari_side.controller import Tool
+from napari_pvpu.napari_side.key_cursor import NAME
+from napari_pvpu.napari_side.panel_keys import focus_canvas
+
+pytestmark = pytest.mark.gui
+
+SHIFT = Qt.KeyboardModifier.ShiftModifier
+Key = Qt.Key
+
+
+@pytest.fixture
+def viewer(make_napari_viewer, blobs):
+    viewer = make_napari_viewer(show=True)
+    viewer.add_image(blobs, name="blobs")
+    return viewer
+
+
+@pytest.fixture
+def panel(viewer):
+    _, panel = viewer.window.add_plugin_dock_widget("napari-pvpu", "Segment")
+    assert panel.controller.wait()
+    QTest.qWait(1)
+    viewer.window._qt_window.activateWindow()
+    return panel
+
+
+class Keyboard:
+    """Types at whatever has the keyboard, as the window system would have it."""
+
+    def __init__(self, panel: QWidget) -> None:
+        self._panel = panel
+        focus_canvas(panel)
+
+    def press(self, key: Key, modifier=Qt.KeyboardModifier.NoModifier, times: int = 1) -> None:
+        for _ in range(times):
+            QTest.keyClick(QApplication.focusWidget(), key, modifier)
+        QTest.qWait(1)
+
+    def go_to(self, target: QWidget) -> None:
+        """Press Tab until a part of the panel has the keyboard."""
+        for _ in range(200):
+            if QApplication.focusWidget() is target:
+                return
+            self.press(Key.Key_Tab)
+        raise AssertionError(f"Tab never comes to {target.accessibleName() or target.toolTip()!r}")
+
+
+@pytest.fixture
+def keyboard(panel, qtbot) -> Keyboard:
+    keyboard = Keyboard(panel)
+    qtbot.waitUntil(lambda: QApplication.focusWidget() is not None)
+    return keyboard
+
+
+def test_object_is_made_corrected_and_accepted_by_keys(panel, viewer, keyboard) -> None:
+    controller = panel.controller
+    keyboard.press(Key.Key_Y)
+    cursor = controller.key_cursor
+    assert cursor.shown
+    assert cursor.position == pytest.approx((47.5, 63.5), abs=1)  # the middle of the canvas
+    while cursor.position[0] > 30.5:
+        keyboard.press(Key.Key_Up, SHIFT)
+    while cursor.position[1] > 40.5:
+        keyboard.press(Key.Key_Left, SHIFT)
+    keyboard.press(Key.Key_Space)
+    assert controller.wait()
+    assert [type(prompt) for prompt in controller.session.prompts] == [Click]
+    assert controller.session.mask[30, 40]
+    keyboard.press(Key.Key_Down)
+    keyboard.press(Key.Key_Space, SHIFT)
+    assert controller.wait()
+    first, second = controller.session.prompts
+    assert (first.positive, second.positive) == (True, False)
+    assert second.position[0] > first.position[0]
+    assert second.position[1] == first.position[1]
+    keyboard.press(Key.Key_Return)
+    assert viewer.layers["blobs objects"].data[30, 40] == 1
+    keyboard.press(Key.Key_Escape)
+    assert not cursor.shown
+    assert NAME not in viewer.layers
+
+
+def test_box_and_line_by_keys(panel, keyboard) -> None:
+    controller = panel.controller
+    keyboard.press(Key.Key_W)
+    keyboard.press(Key.Key_Y)
+    controller.key_cursor.position = (12, 20)
+    keyboard.press(Key.Key_Space)
+    assert controller.session.prompts == ()
+    controller.key_cursor.position = (48, 60)
+    keyboard.press(Key.Key_Space)
+    assert controller.wait()
+    assert controller.session.prompts == (Box((12, 20), (48, 60)),)
+    keyboard.press(Key.Key_E)
+    assert controller.tool is Tool.SCRIBBLE
+    controller.key_cursor.position = (25, 40)
+    keyboard.press(Key.Key_Space)
+    keyboard.press(Key.Key_Right, SHIFT, times=3)
+    keyboard.press(Key.Key_Space)
+    assert controller.wait()
+    line = controller.session.prompts[-1]
+    assert isinstance(line, Scribble)
+    assert np.allclose(line.path, [(25, 40), (25, 41), (25, 42), (25, 43)])
+
+
+def test_escape_gives_up_the_box_that_was_begun_and_then_the_cross(panel, keyboard) -> None:
+    controller = panel.controller
+    keyboard.press(Key.Key_W)
+    keyboard.press(Key.Key_Y)
+    keyboard.press(Key.Key_Space)
+    keyboard.press(Key.Key_Escape)
+    assert controller.key_cursor.shown
+    keyboard.press(Key.Key_Escape)
+    assert not controller.key_cursor.shown
+    assert controller.session.prompts == ()
+
+
+def test_arrows_are_napari_s_again_after_the_cross(panel, keyboard) -> None:
+    before = dict(panel.controller.workspace.prompts.clicks.keymap)
+    keyboard.press(Key.Key_Y)
+    keyboard.press(Key.Key_Y)
+    assert dict(panel.controller.workspace.prompts.clicks.keymap) == before
+
+
+def test_cross_stays_inside_the_image_and_on_it(panel, viewer, keyboard) -> None:
+    controller = panel.controller
+    keyboard.press(Key.Key_Y)
+    controller.key_cursor.position = (-50, 500)
+    assert controller.key_cursor.position == (0, 127)
+    viewer.layers.remove(NAME)
+    controller.changed.emit()
+    assert not controller.key_cursor.shown
+    keyboard.press(Key.Key_Y)
+    viewer.layers.remove("blobs")
+    assert controller.wait()
+    assert not controller.key_cursor.shown
+    assert NAME not in viewer.layers
+
+
+def test_tab_comes_to_everything_in_the_order_in_which_it_is_seen(panel, keyboard) -> None:
+    panel.controller.add(Click((30, 40)))
+    assert panel.controller.wait()
+    for fold in panel.folds.values():
+        fold.expand(animate=False)
+    panel.image.setFocus()
+    seen = []
+    while panel.isAncestorOf(QApplication.focusWidget()) and len(seen) < 100:
+        seen.append(QApplication.focusWidget())
+        keyboard.press(Key.Key_Tab)
+    parts = [
+        part for part in panel.findChildren(QAbstractButton | QComboBox | QLineEdit)
+        if part.isVisible() and part.isEnabled() and part.focusPolicy() != Qt.FocusPolicy.NoFocus
+    ]  # fmt: skip
+    missing = {part for part in parts if part not in seen and _reached_by_arrows(part, seen)}
+    assert not missing, [part.toolTip() for part in missing]
+    for part in (panel.threshold, panel.propagation, panel.history.steps):
+        assert any(each is part or part.isAncestorOf(each) for each in seen), part.toolTip()
+    heights = [part.mapTo(panel, part.rect().topLeft()).y() for part in seen]
+    assert heights == sorted(heights) or max(-np.diff(heights)) <= 6  # one row has one height
+
+
+def _reached_by_arrows(part: QWidget, seen: list[QWidget]) -> bool:
+    """Whether Tab passes a part by, with none of its group pressed either."""
+    group = part.group() if isinstance(part, QAbstractButton) else None
+    return group is None or not any(each in seen for each in group.buttons())
+
+
+def test_everything_has_a_name_for_screen_readers(panel) -> None:
+    for fold in panel.folds.values():
+        fold.expand(animate=False)
+    from qtpy.QtGui import QAccessible
+
+    for part in panel.findChildren(QWidget):
+        if not part.isVisible() or part.focusPolicy() == Qt.FocusPolicy.NoFocus:
+            continue
+        if part.focusProxy() is not None or part.objectName().startswith("qt_"):
+            continue
+        told = QAccessible.queryAccessibleInterface(part).text(QAccessible.Text.Name)
+        assert told or part.toolTip(), (type(part).__name__, part.parent())
+
+
+def test_keys_of_actions_work_from_the_panel_and_escape_leads_out(panel, viewer, keyboard) -> None:
+    controller = panel.controller
+    controller.add(Click((30, 40)))
+    assert controller.wait()
+    keyboard.go_to(panel.accept)
+    keyboard.press(Key.Key_W)
+    assert controller.tool is Tool.BOX
+    keyboard.press(Key.Key_Return)
+    assert controller.session.objects.keys() == {1}
+    keyboard.press(Key.Key_Escape)
+    assert not panel.isAncestorOf(QApplication.focusWidget())
+    keyboard.press(Key.Key_Q)
+    assert controller.tool is Tool.CLICK
+
+
+def test_enter_in_a_text_finishes_the_text_and_accepts_nothing(panel, keyboard) -> None:
+    controller = panel.controller
+    controller.add(Click((30, 40)))
+    assert controller.wait()
+    panel.folds["seen"].expand(animate=False)
+    keyboard.go_to(panel.seen.axes)
+    panel.seen.axes.selectAll()
+    keyboard.press(Key.Key_X)
+    keyboard.press(Key.Key_Y)
+    assert not controller.key_cursor.shown
+    keyboard.press(Key.Key_Return)
+    assert controller.session.objects == {}
+    assert controller.workspace.frame.axes == "XY"
+
+
+def test_steps_of_the_history_by_keys(panel, keyboard) -> None:
+    controller = panel.controller
+    controller.add(Click((30, 40)))
+    assert controller.wait()
+    panel.folds["history"].expand(animate=False)
+    keyboard.go_to(panel.history.steps)
+    keyboard.press(Key.Key_Home)
+    keyboard.press(Key.Key_Return)
+    assert controller.history_position == 0
+    assert controller.session.objects == {}
