@@ -6,8 +6,7 @@ A box suits things with a clear extent, a scribble long or branching ones. Click
 """
 
 # %%
-# A box around a cell of a simulated picture whose cells touch, then a negative click on the part
-# of a neighbour that came along.
+# A box around a cell of a simulated picture, whose neighbour reaches into it.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -18,17 +17,19 @@ from napari_pvpu.evaluation.metrics import iou
 segmenter = Segmenter("pvpu-nano")
 cells = samples.load("simulated")
 session = segmenter.open(cells.image)
-box = Box((338, 332), (389, 389))
+box = Box((64, 319), (131, 439))
 session.add(box)
-label = cells.truth[364, 360]
-print(f"IoU with the true cell after the box: {iou(session.mask, cells.truth == label):.3f}")
+print(f"IoU after the box: {iou(session.mask, cells.truth == 12):.3f}")
+session.add(Click((117, 428), positive=False))
+print(f"IoU after a negative click on the neighbour: {iou(session.mask, cells.truth == 12):.3f}")
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.4), layout="constrained")
 axes[0].imshow(cells.image, cmap="gray")
 axes[0].contour(session.mask, [0.5], colors="turquoise")
 (top, left), (bottom, right) = box.start, box.stop
 axes[0].plot([left, right, right, left, left], [top, top, bottom, bottom, top], color="dodgerblue")
-axes[0].set(title="box", xlim=(290, 430), ylim=(430, 290))
+axes[0].plot(428, 117, "X", color="darkorange", markeredgecolor="white")
+axes[0].set(title="a box and a negative click", xlim=(300, 460), ylim=(178, 18))
 
 # %%
 # Scribbles in stained tissue: one along the gland, one along what is not part of it.

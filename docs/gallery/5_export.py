@@ -38,7 +38,7 @@ print(np.array_equal(back, session.labels), [path.name for path in sorted(folder
 
 table = measure(session.labels, coins.image, scale=0.2, units="millimeter")
 for name in list(table)[:8]:
-    print(f"{name:24}", table[name])
+    print(f"{name:24}", np.round(table[name], 2).tolist())
 
 # %%
 # The outlines that QuPath draws are those of the pixels.
