@@ -10,7 +10,7 @@ import numpy as np
 from napari_pvpu.edits import place
 from napari_pvpu.errors import OverlapError, SessionError
 from napari_pvpu.history import LabelDelta, ObjectChange, Step
-from napari_pvpu.rendering import joint_box
+from napari_pvpu.rendering import joint_box, paste
 from napari_pvpu.session_settings import check_overlap
 from napari_pvpu.session_steps import SessionSteps
 
@@ -120,10 +120,25 @@ class LabelEdits(SessionSteps):
             If others have some of them and the rule says to ask.
         """
         rule = self._rule(overlap)
+        mask = self._kept_off(object_id, window, mask)
         after, contested = place(self._labels.window(self._plane, window), mask, object_id, rule)
         if contested and rule == "ask":
             raise OverlapError(object_id, contested)
         return after
+
+    def _kept_off(self, object_id: int, window: PixelBox, mask: Bits) -> Bits:
+        """Return a mask without the pixels that no object gains; those it has, or had, stay."""
+        if self._barred is None:
+            return mask
+        rows, cols = slice(window[0], window[2]), slice(window[1], window[3])
+        barred = self._barred[self._plane][rows, cols]
+        own = self._labels.window(self._plane, window) == object_id
+        current = self._current
+        if current is not None and current.origin and current.origin.object_id == object_id:
+            prior = current.origin.prior
+            paste(prior.mask, prior.offset, own, window[:2])
+        out: Bits = mask & (own | ~barred)
+        return out
 
     def _rule(self, overlap: OverlapRule | None) -> OverlapRule:
         return self._overlap if overlap is None else check_overlap(overlap)

@@ -40,9 +40,9 @@ __all__ = [
 
 METHODS = frozenset(
     """
-    accept accept_into adopt delete divide end_object fill_holes go_to grow lose merge open_mask
-    open_object paint propagate redo relabel remove_small reset return_to_best see shrink smooth
-    split undo unlink
+    accept accept_into adopt delete divide end_object fill_holes go_to grow keep_off lose merge
+    open_mask open_object paint propagate redo relabel remove_small reset return_to_best see shrink
+    smooth split undo unlink
     """.split()
 )
 """Operations that are methods of a session."""

@@ -16,8 +16,8 @@ import numpy.typing as npt
 from napari_pvpu.batches import Batches
 from napari_pvpu.errors import SessionError
 from napari_pvpu.history import Step
-from napari_pvpu.lineages import Lineages
 from napari_pvpu.keeping_off import KeepingOff
+from napari_pvpu.lineages import Lineages
 from napari_pvpu.object_edits import ObjectEdits
 from napari_pvpu.records import ChangedRegion, ObjectRecord, Timing
 from napari_pvpu.rendering import paste
@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 __all__ = ["ChangedRegion", "ObjectRecord", "Session"]
 
 
-class Session(Batches, Tuning, Seeing, Reopening, ObjectEdits, KeepingOff, Lineages, SecondThoughts):
+class Session(
+    Batches, Tuning, Seeing, Reopening, ObjectEdits, KeepingOff, Lineages, SecondThoughts
+):
     """Interactive segmentation of one image, object by object.
 
     Made by `Segmenter.open`. An image of several planes is worked on plane by plane (see `plane`);

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_pvpu.current_object import CurrentObject
 from napari_pvpu.errors import SessionError
@@ -71,6 +72,7 @@ class SessionState:
         self._settings = SessionSettings()
         self._overlap: OverlapRule = "keep"
         self._canvas_extent: float | None = None
+        self._barred: npt.NDArray[np.bool_] | None = None
         self._history: History[Step] = History()
         self._log = OperationLog()
         self.journal: Journal | None = None

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
+import time
 import weakref
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.utils.notifications import show_info
 from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QApplication
 
-from napari_pvpu.errors import ImageError
 from napari_pvpu.napari_side.conversation import Conversation
 from napari_pvpu.napari_side.engine import Engine, Look
 from napari_pvpu.napari_side.frame import Frame
-from napari_pvpu.napari_side.overlay_layers import Overlays
-from napari_pvpu.napari_side.prompt_layers import PromptLayers
-from napari_pvpu.napari_side.result_layers import Preview, Results
+from napari_pvpu.napari_side.result_layers import Results
 from napari_pvpu.napari_side.session_keeper import SessionKeeper
-from napari_pvpu.napari_side.telling import tell, trouble_of
+from napari_pvpu.napari_side.work_layers import WorkLayers
 
 if TYPE_CHECKING:
     from napari.layers import Image, Layer
     from napari.viewer import Viewer
 
     from napari_pvpu.errors import PvpuError
-    from napari_pvpu.napari_side.journaling import Earlier, Opened
+    from napari_pvpu.napari_side.journaling import Earlier
     from napari_pvpu.napari_side.worker import Worker
     from napari_pvpu.prompts import Prompt
     from napari_pvpu.records import Plane
@@ -67,11 +64,11 @@ class Board(QObject):
     changed = Signal()
     edited = Signal()
     """The user has drawn, moved or deleted a prompt."""
-    taken = Signal(object)
-    """A session that was `Opened` has been taken to work on."""
+    came_on = Signal()
+    """The layers are in the viewer."""
+    image_changed = Signal()
+    """The image has been given other data."""
     results_made = Signal(object)
-    outgrown = Signal()
-    """The image has become one of more or fewer axes, for which other layers are needed."""
 
     def __init__(
         self,
@@ -90,21 +87,17 @@ class Board(QObject):
         self.keeper = SessionKeeper(engine, worker)
         self.conversation = Conversation(worker)
         self.trouble: PvpuError | None = None
-        self.shown = False
+        self.shown = self._results_gone = False
         self.on_plane = True
         """Whether the viewer shows a plane of the image."""
         self._travelling = False
         self._session_plane: Plane = self.frame.plane
         self._seen = 0
         self._known_change: object = None
-        self.prompts = PromptLayers(viewer, self.frame, self.edited.emit, show_info)
-        self.preview = Preview(self.frame)
+        self.over = WorkLayers(viewer, self.frame, self.edited.emit)
+        self.prompts, self.preview = self.over.prompts, self.over.preview
+        self.painting, self.overlays = self.over.painting, self.over.overlays
         self.results: Results | None = None
-        self.overlays = Overlays(self.frame, self.preview.layer)
-        self.keeper.opened.connect(self._on_opened)
-        self.keeper.resumed.connect(self._on_resumed)
-        self.keeper.not_opened.connect(self._on_unopened)
-        self.keeper.not_resumed.connect(self._on_not_resumed)
 
     @property
     def session(self) -> Session | None:
@@ -119,8 +112,7 @@ class Board(QObject):
     @property
     def layers(self) -> tuple[Layer, ...]:
         """The working layers, from the bottom up; the accepted objects' layer is not among them."""
-        clicks, strokes = self.prompts.layers
-        return self.preview.layer, strokes, clicks
+        return self.over.layers
 
     # On and off the screen
 
@@ -132,22 +124,17 @@ class Board(QObject):
         if self.results is None:
             self._add_results()
         self.match()
-        for layer in self.layers:
-            viewer.add_layer(layer)
+        self.over.add_to(viewer)
         self.shown = True
-        self.overlays.show(viewer)
         for name in TRANSFORM_EVENTS:
             getattr(self.image.events, name).connect(self.match)
-        self.image.events.data.connect(self._on_new_image)
+        self.image.events.data.connect(self._on_new_data)
         viewer.scene.camera.events.zoom.connect(self._fit_to_zoom)
         for name in ("point", "order", "ndim"):
-            getattr(viewer.dims.events, name).connect(self._follow_view)
+            getattr(viewer.dims.events, name).connect(self.follow_view)
         self._fit_to_zoom()
-        self._follow_view()
-        if self.session is None:
-            self.open()
-        else:
-            self.conversation.go_on()
+        self.follow_view()
+        self.came_on.emit()
 
     def hide(self) -> None:
         """Take the working layers out of the viewer; everything is kept for `show`."""
@@ -156,20 +143,14 @@ class Board(QObject):
         self.shown = False
         for name in TRANSFORM_EVENTS:
             getattr(self.image.events, name).disconnect(self.match)
-        self.image.events.data.disconnect(self._on_new_image)
+        self.image.events.data.disconnect(self._on_new_data)
         viewer = self._viewer()
         if viewer is None:
             return
         viewer.scene.camera.events.zoom.disconnect(self._fit_to_zoom)
         for name in ("point", "order", "ndim"):
-            getattr(viewer.dims.events, name).disconnect(self._follow_view)
-        self.overlays.hide(viewer)
-        here = [layer for layer in self.layers if layer in viewer.layers]
-        if here:
-            # In one go: napari collects garbage each time, a third of a second with torch loaded.
-            with viewer.layers.batched_update():
-                for layer in here:
-                    viewer.layers.remove(layer)
+            getattr(viewer.dims.events, name).disconnect(self.follow_view)
+        self.over.take_from(viewer)
 
     def discard(self) -> None:
         """Hide for good."""
@@ -177,9 +158,33 @@ class Board(QObject):
         self.end_session()
         self.prompts.disconnect()
 
+    def end_session(self) -> None:
+        """Let go of the session; its file is closed."""
+        self.conversation.drop()
+        self.conversation.session = None
+        self.keeper.end()
+
     def forget_results(self) -> None:
         """Note that the user has deleted the layer of accepted objects."""
-        self.results = None
+        self.results, self._results_gone = None, True
+
+    def restore(self) -> bool:
+        """Put layers of ours back that the user has deleted; False if none was missing."""
+        viewer = self._viewer()
+        if viewer is None or not self.shown:
+            return False
+        restored = self.over.restore(viewer)
+        if not self._results_gone:
+            return restored
+        self._results_gone = False
+        self._add_results()
+        self.refresh()
+        if self.session is not None and self.session.objects:
+            show_info(f"Accepted objects are in “{self.results.layer.name}”, which was put back.")
+        return True
+
+    def _on_new_data(self, event: Any) -> None:
+        self.image_changed.emit()
 
     def _fit_to_zoom(self, event: Any = None) -> None:
         viewer = self._viewer()
@@ -196,133 +201,13 @@ class Board(QObject):
         """Follow the image's transform."""
         if self.image.ndim != self.frame.ndim:
             return  # it is just being given other data
-        self.prompts.match()
-        self.preview.match()
-        self.overlays.match()
+        self.over.match()
         if self.results is not None:
             self.results.match()
 
-    # The session
-
-    def open(self, labels: Any = None) -> None:
-        """Have the worker open the session, and the model if need be.
-
-        `labels` are objects to begin with.
-        """
-        self.trouble = None
-        try:
-            self.keeper.open(self.image, self.look, labels)
-        except ImageError as error:  # of axes that nobody knows any more
-            self._on_unopened(error)
-            return
-        self.changed.emit()
-
-    def resume(self) -> None:
-        """Take up the session that was left before, in place of this one."""
-        self.keeper.resume(self.image)
-        self.changed.emit()
-
-    def forget_earlier(self) -> None:
-        """Do not offer the earlier session any more; its file stays."""
-        self.keeper.forget_earlier()
-        self.changed.emit()
-
-    def _on_opened(self, opened: Opened) -> None:
-        self._take(opened)
-        self.conversation.go_on()
-        self.changed.emit()
-
-    def _on_resumed(self, opened: Opened) -> None:
-        self.end_session()
-        session = opened.session
-        if (*session.plane_shape, *session.shape) != (*self.frame.plane_shape, *self.frame.shape):
-            self.look = replace(self.look, axes=session.source.axes)
-            self.frame.read_axes(self.look.axes)
-            self.results = None
-        self.travel(session.plane)
-        self._take(opened)
-        self.refresh()
-        count = len(session.objects)
-        show_info(f"Went on with the earlier session: {count} object{'s' if count != 1 else ''}.")
-
-    def _on_not_resumed(self, error: Exception) -> None:
-        tell(error)
-        self.changed.emit()
-
-    def _take(self, opened: Opened) -> None:
-        session = self.conversation.session = self.keeper.take(opened)
-        self._seen, self._known_change = -1, None
-        self._session_plane = session.plane
-        self.hint_at_zoom()
-        self.taken.emit(opened)
-        for note in opened.notes:
-            show_info(note)
-
-    def end_session(self) -> None:
-        """Let go of the session; its file is closed."""
-        self.conversation.drop()
-        self.conversation.session = None
-        self.keeper.end()
-
-    def _on_unopened(self, error: Exception) -> None:
-        self.trouble = trouble_of(error)
-        tell(error)
-        self.changed.emit()
-
-    def _on_new_image(self, event: Any) -> None:
-        """Begin anew: the session knows an image that is there no more."""
-        show_info(
-            f"The image of “{self.image.name}” has changed: segmentation begins afresh. Accepted "
-            "objects stay in their layer."
-        )
-        self.begin_anew()
-
-    def see(self, look: Look) -> None:
-        """Look at the image otherwise, which begins another session.
-
-        Accepted objects are taken along if the planes stay the same; else they stay in their
-        layer.
-
-        Raises
-        ------
-        ImageError
-            If axes or channels do not fit the image; then nothing has changed.
-        """
-        frame = Frame(self.image, look.axes)
-        frame.check_channels(look.channels)
-        if look == self.look:
-            return
-        same = (frame.axes, self.session is not None) == (self.frame.axes, True)
-        self.look = look
-        if not same or self.session is None:
-            self.begin_anew()
-            return
-        labels = np.array(self.session.labels) if self.session.objects else None
-        self.end_session()
-        self.prompts.write(())
-        self.preview.clear()
-        self.open(labels)
-
-    def begin_anew(self) -> None:
-        """Open another session, as the image now is; accepted objects stay in their layer."""
-        self.end_session()
-        self.results = None
-        if self.image.ndim != self.frame.ndim:
-            self.outgrown.emit()
-            return
-        try:
-            self.frame.read_axes(self.look.axes)
-        except ImageError as error:
-            self._on_unopened(error)
-            return
-        self.prompts.write(())
-        self.preview.clear()
-        self._follow_view()
-        self.open()
-
     # Planes
 
-    def _follow_view(self, event: Any = None) -> None:
+    def follow_view(self, event: Any = None) -> None:
         """Work on the plane that the viewer shows."""
         viewer = self._viewer()
         if viewer is None or self._travelling or self.image not in viewer.layers:
@@ -334,6 +219,7 @@ class Board(QObject):
         if moved:
             assert plane is not None
             self.prompts.finish_drawing()
+            self.painting.flush()
             self.frame.plane = plane
         if moved or self.on_plane != (plane is not None):
             self.on_plane = plane is not None
@@ -345,6 +231,7 @@ class Board(QObject):
         if plane == self.frame.plane or viewer is None:
             return
         self.prompts.finish_drawing()
+        self.painting.flush()
         self._travelling = True
         try:
             self.frame.show_plane(viewer, plane)
@@ -352,17 +239,47 @@ class Board(QObject):
             self._travelling = False
         self.frame.plane, self.on_plane = plane, True
 
-    def sync_plane(self) -> None:
-        """Have the session work on the plane that is shown."""
-        session = self.session
-        if session is None or session.plane == self.frame.plane:
-            return
+    def sync_plane(self) -> bool:
+        """Have the session work on the plane that is shown.
+
+        Returns
+        -------
+        bool
+            False if the worker has to look at the object there first, which it now does; the
+            plane is gone to when it has answered.
+        """
+        session, plane = self.session, self.frame.plane
+        if session is None or session.plane == plane:
+            return True
+        if session.lacks_propagation(plane):
+            if not self.conversation.waits_in(plane):
+                self.conversation.ask_again(plane)
+            return False
         if session.last_change is not self._known_change:
             self._catch_up()
-        session.plane = self.frame.plane
+        session.plane = plane
         self._session_plane = session.plane
         self._seen += 1
         self._known_change = session.last_change
+        return True
+
+    def be_on_plane(self) -> bool:
+        """Do as `sync_plane`, and let napari go on until the worker has answered.
+
+        Returns
+        -------
+        bool
+            False if there was no answer, of which the user has been told.
+        """
+        while not self.sync_plane():
+            plane = self.frame.plane
+            while self.conversation.waits_in(plane):
+                QApplication.processEvents()
+                time.sleep(0.001)
+            session = self.session
+            if session is not None and session.lacks_propagation(plane):
+                return False
+        return True
 
     # Showing
 

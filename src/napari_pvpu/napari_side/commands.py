@@ -14,23 +14,41 @@ if TYPE_CHECKING:
 
 __all__ = [
     "accept",
+    "adopt",
+    "compare_propagation",
     "copy_as_python",
     "delete_object",
+    "done_image",
     "fill_holes",
     "grow_object",
+    "hold",
+    "keep_off",
     "keyboard_cursor",
+    "merge_at_cursor",
+    "next_image",
+    "next_uncertain",
     "open_at_cursor",
+    "previous_image",
+    "previous_uncertain",
     "redo",
+    "relabel_object",
+    "remove_small_parts",
     "reset",
     "shrink_object",
+    "skip",
+    "skip_image",
     "smooth_object",
     "split_object",
+    "toggle_batch",
+    "toggle_filled_polygons",
     "toggle_polarity",
     "toggle_value_propagation",
     "undo",
     "use_boxes",
     "use_clicks",
+    "use_lasso",
     "use_paint",
+    "use_polygons",
     "use_scribbles",
 ]
 
@@ -128,3 +146,93 @@ def keyboard_cursor(viewer: Viewer) -> None:
 def copy_as_python(viewer: Viewer) -> None:
     """Put a script on the clipboard that does all that was done again."""
     attach(viewer).copy_as_python()
+
+
+def next_image(viewer: Viewer) -> None:
+    """Go to the next image of the series."""
+    attach(viewer).next_image()
+
+
+def previous_image(viewer: Viewer) -> None:
+    """Go to the image of the series before."""
+    attach(viewer).previous_image()
+
+
+def done_image(viewer: Viewer) -> None:
+    """Note that the image at work is done, and go to the next unfinished one."""
+    attach(viewer).done_image()
+
+
+def skip_image(viewer: Viewer) -> None:
+    """Leave the image at work out, and go to the next unfinished one."""
+    attach(viewer).skip_image()
+
+
+def merge_at_cursor(viewer: Viewer) -> None:
+    """Make one object of the one touched last and that under the mouse."""
+    attach(viewer).merge_at_cursor()
+
+
+def relabel_object(viewer: Viewer) -> None:
+    """Give the object another number."""
+    attach(viewer).relabel_object()
+
+
+def remove_small_parts(viewer: Viewer) -> None:
+    """Leave out small parts of the object."""
+    attach(viewer).remove_small_parts()
+
+
+def adopt(viewer: Viewer) -> None:
+    """Begin with a copy of the objects of the selected Labels layer."""
+    attach(viewer).adopt()
+
+
+def keep_off(viewer: Viewer) -> None:
+    """Have objects leave out what is labelled in the selected Labels layer."""
+    attach(viewer).keep_off()
+
+
+def use_lasso(viewer: Viewer) -> None:
+    """Take up the lasso: a polygon drawn in one go."""
+    attach(viewer).use_lasso()
+
+
+def use_polygons(viewer: Viewer) -> None:
+    """Take up the polygon tool: a click for each corner."""
+    attach(viewer).use_polygons()
+
+
+def toggle_filled_polygons(viewer: Viewer) -> None:
+    """Have polygons be filled, or outlines again."""
+    attach(viewer).toggle_filled_polygons()
+
+
+def toggle_batch(viewer: Viewer) -> None:
+    """Have each positive click, box or polygon be an object of its own, or not."""
+    attach(viewer).toggle_batch()
+
+
+def hold(viewer: Viewer) -> None:
+    """Gather marks without an answer, or have those gathered answered."""
+    attach(viewer).hold()
+
+
+def next_uncertain(viewer: Viewer) -> None:
+    """Open the least certain object that was not looked at yet."""
+    attach(viewer).next_uncertain()
+
+
+def previous_uncertain(viewer: Viewer) -> None:
+    """Open the object that was looked at before this one."""
+    attach(viewer).previous_uncertain()
+
+
+def skip(viewer: Viewer) -> None:
+    """Leave the object at work as it was, and go on."""
+    attach(viewer).skip()
+
+
+def compare_propagation(viewer: Viewer) -> None:
+    """Show the mask without and with spreading of corrections next to each other."""
+    attach(viewer).compare_propagation()

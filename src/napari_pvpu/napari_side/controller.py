@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property, partial
+from functools import partial
 from os import fspath
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from napari.utils.notifications import show_info
 from qtpy.QtCore import QTimer
 
 from napari_pvpu.errors import PvpuError
-from napari_pvpu.napari_side.editing import Editing
+from napari_pvpu.napari_side.comparing import HAND_KEYS, Comparing
 from napari_pvpu.napari_side.encoding_ahead import EncodingAhead
 from napari_pvpu.napari_side.engine import Look
 from napari_pvpu.napari_side.exporting import prepare
@@ -19,6 +19,7 @@ from napari_pvpu.napari_side.key_cursor import KeyCursor
 from napari_pvpu.napari_side.preferences import Obedience, Preferences
 from napari_pvpu.napari_side.progress import Progress
 from napari_pvpu.napari_side.scripting import copy_script
+from napari_pvpu.napari_side.series_actions import SERIES_KEYS, SeriesActions
 from napari_pvpu.napari_side.shortcuts import Shortcuts
 from napari_pvpu.napari_side.telling import tell
 from napari_pvpu.napari_side.tools import MODES, PAINTING, Tool
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
     from napari.viewer import Viewer
 
-    from napari_pvpu.napari_side.series_desk import SeriesDesk
     from napari_pvpu.napari_side.workspace import Workspace
     from napari_pvpu.session import Session
 
@@ -53,7 +53,12 @@ KEYS = {
     "grow_object": ".",
     "shrink_object": ",",
     "split_object": "K",
+    "merge_at_cursor": "J",
+    "relabel_object": "Shift-L",
+    "remove_small_parts": "Shift-G",
     "keyboard_cursor": "Y",
+    **HAND_KEYS,
+    **SERIES_KEYS,
 }
 """Key of each action, by the name of the method. They are bound to our own layers alone: keys of
 the active layer come before all others in napari, and nobody else's layers are touched."""
@@ -61,14 +66,15 @@ the active layer come before all others in napari, and nobody else's layers are 
 UNDO_KEYS = ("undo", "redo")
 """Actions whose keys hold on the layer of accepted objects, too, where others mean painting."""
 
-PAINTING_KEYS = tuple(action for action in KEYS if action != "use_scribbles")
-"""Actions whose keys hold while one paints: E is napari's for the eraser then."""
+NAPARI_PAINTS_BY = ("use_scribbles", "use_polygons", "toggle_filled_polygons", "hold")
+PAINTING_KEYS = tuple(action for action in KEYS if action not in NAPARI_PAINTS_BY)
+"""Actions whose keys hold while one paints: E, P, L and F are napari's then, E for the eraser."""
 
 WATCH_MS = 150
 """How often a session that is in the hands of the console is looked at for changes."""
 
 
-class Controller(Editing):
+class Controller(Comparing, SeriesActions):
     """Interactive segmentation in one viewer; get it from `napari_pvpu.attach`.
 
     Parameters
@@ -109,13 +115,6 @@ class Controller(Editing):
         self._exporting = None
 
     # The image
-
-    @cached_property
-    def series(self) -> SeriesDesk:
-        """A folder of images, worked on one after the other."""
-        from napari_pvpu.napari_side.series_desk import SeriesDesk
-
-        return SeriesDesk(self)
 
     @property
     def look(self) -> Look:
@@ -254,6 +253,9 @@ class Controller(Editing):
         QTimer.singleShot(0, self.accept)
 
     def _key_handler(self, action: str) -> Callable[[Any], None]:
+        if action == "hold":
+            return self.hold_key  # napari tells it of the key's release, too
+
         def on_key(layer: Any) -> None:
             work = self._workspace
             if action == "accept" and work is not None and work.prompts.finish_drawing():

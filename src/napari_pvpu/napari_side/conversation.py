@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
 
+from napari_pvpu.errors import PvpuError
+
 if TYPE_CHECKING:
     from napari_pvpu.napari_side.worker import Worker
     from napari_pvpu.prompts import Prompt
@@ -48,6 +50,9 @@ class Conversation(QObject):
         self.session: Session | None = None
         self.value_propagation = False
         """The EM switch as the user wants it."""
+        self.held = False
+        """Whether prompts are only gathered, until `go_on`."""
+        self._accepting: defaultdict[Plane, str | None] = defaultdict(lambda: None)
         # What was asked and not answered yet, oldest first; and for each answer that served
         # several edits at once, the edits it skipped.
         self._asked: defaultdict[Plane, list[Prompts]] = defaultdict(list)
@@ -69,21 +74,28 @@ class Conversation(QObject):
             return self._asked[plane][-1]
         return self._known(plane)
 
-    def ask(self, plane: Plane, prompts: Prompts) -> None:
+    def ask(self, plane: Plane, prompts: Prompts, accepting: str | None = None) -> None:
         """Have prompts answered; whatever was asked in this plane before is no longer wanted.
 
-        Without a session they wait for `go_on`.
+        Without a session, or while answers are held back, they wait for `go_on`. With a rule for
+        overlaps the prompts begin the next object, and the answer accepts the one at work; so does
+        the answer to what is asked after them and before it.
 
         Raises
         ------
         PvpuError
             If the session does not take them; then nothing has changed.
         """
+        if accepting is None and self.waits_in(plane):
+            accepting = self._accepting[plane]
         if self.session is not None:
-            request = self.session.request(
-                prompts, value_propagation=self.value_propagation, plane=plane
-            )
+            options: dict[str, Any] = {"value_propagation": self.value_propagation, "plane": plane}
+            if accepting is None:
+                request = self.session.request(prompts, **options)
+            else:
+                request = self.session.request_next(prompts, overlap=accepting, **options)
             self._tickets[plane] += 1
+        if self.session is not None and not self.held:
             ticket = self._tickets[plane]
             self._worker.submit(
                 f"predict {plane}",
@@ -93,6 +105,7 @@ class Conversation(QObject):
                 patience=PATIENCE,
             )
         self._asked[plane].append(prompts)
+        self._accepting[plane] = accepting
 
     def ask_again(self, plane: Plane) -> None:
         """Ask once more what was asked, or answered, last.
@@ -103,12 +116,13 @@ class Conversation(QObject):
             As `ask` does.
         """
         prompts = self.latest(plane)
+        accepting = self._accepting[plane] if self.waits_in(plane) else None
         if self.waits_in(plane):
             self._asked[plane].pop()
-        self.ask(plane, prompts)
+        self.ask(plane, prompts, accepting)
 
     def go_on(self) -> None:
-        """Ask what could not be asked as long as there was no session."""
+        """Ask what could not be asked without a session, or was held back."""
         if self.session is not None:
             for plane in [plane for plane, asked in self._asked.items() if asked]:
                 self.ask_again(plane)
@@ -165,11 +179,16 @@ class Conversation(QObject):
         if ticket != self._tickets[plane] or self.session is None:
             return
         asked = self._asked[plane]
-        if asked[-1] != self._known(plane):
+        if asked[-1] != self._known(plane) and self._accepting[plane] is None:
             self._skipped[plane, asked[-1]] = asked[:-1]
         asked.clear()
-        # Nothing happens if the console has been faster.
-        self.answered.emit(self.session.commit(prediction))
+        try:
+            # Nothing happens if the console has been faster.
+            region = self.session.commit(prediction)
+        except PvpuError as error:  # of the acceptance that went with it
+            self.unanswered.emit(error)
+            return
+        self.answered.emit(region)
 
     def _on_no_answer(self, plane: Plane, ticket: int, error: Exception) -> None:
         if ticket == self._tickets[plane]:

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 from napari.utils.notifications import show_info
 from qtpy.QtCore import QTimer
 
+from napari_pvpu.napari_side.label_work import LabelWork
 from napari_pvpu.napari_side.picking import mask_of, pick
-from napari_pvpu.napari_side.steps import Steps
+from napari_pvpu.napari_side.questions import ask_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
-
-    from napari.layers import Labels
 
     from napari_pvpu.napari_side.picking import Picked
     from napari_pvpu.session import Session
@@ -24,10 +23,13 @@ ONE_PIXEL = 1.0
 SMOOTHING_RADIUS = 2.0
 """Pixels by which an object grows, shrinks and is smoothed at a time."""
 
+SMALL = 20
+"""Pixels below which a part is small, unless the user says otherwise."""
+
 NO_TARGET = "There is no object to edit; hold Alt and click on one first."
 
 
-class Editing(Steps):
+class Editing(LabelWork):
     """Steps that correct accepted objects, too; see `Stage` for the parameters."""
 
     def open(self) -> None:
@@ -89,19 +91,6 @@ class Editing(Steps):
         if viewer is not None:
             self._take_up(viewer.cursor.position, merging=False)
 
-    def adopt(self, layer: Labels) -> None:
-        """Begin with all objects of a Labels layer of the image's size; they keep their ids."""
-        self.wait()
-        if self._workspace is not None:
-            data = layer.data[0] if layer.multiscale else layer.data
-            shape = (*self._workspace.frame.plane_shape, *self._workspace.frame.shape)
-
-            def take(session: Session) -> None:
-                labels = data.reshape(shape) if data.size == session.labels.size else data
-                session.adopt(labels)
-
-            self._workspace.perform(take)
-
     # Edits, each one step of undo
 
     def delete_object(self) -> None:
@@ -133,6 +122,44 @@ class Editing(Steps):
         """Make the object smaller by a pixel all round."""
         self._edit(lambda session, target: session.shrink(target, ONE_PIXEL))
 
+    def remove_small_parts(self, min_area: int | None = None) -> None:
+        """Leave out parts of the object that have fewer pixels than this; asked for if not given.
+
+        In three dimensions parts are told apart plane by plane.
+        """
+        target = self._settled_target()
+        if target is None:
+            return
+        if min_area is None:
+            self._ask_number(
+                "Remove small parts", f"Pixels that a part of object {target} must have at least:",
+                (self.min_size or SMALL, 1, 10**9), self.remove_small_parts,
+            )  # fmt: skip
+            return
+        self._selected = target
+        self._edit(lambda session, target: session.remove_small(target, min_area))
+
+    def relabel_object(self, new: int | None = None) -> None:
+        """Give the object another id; asked for if not given."""
+        target, session = self._settled_target(), self._session
+        if target is None or session is None:
+            return
+        if new is None:
+            self._ask_number(
+                "Relabel", f"New number of object {target}:",
+                (max(session.objects, default=0) + 1, 1, 65535), self.relabel_object,
+            )  # fmt: skip
+            return
+        self._edit(lambda session, target: session.relabel(target, new))
+        if new in session.objects:
+            self._selected = new
+
+    def merge_at_cursor(self) -> None:
+        """Make one object of the one touched last and that under the mouse, as Alt+Shift+click."""
+        viewer = self._viewer()
+        if viewer is not None:
+            self._take_up(viewer.cursor.position, merging=True)
+
     def merge_with(self, object_id: int) -> None:
         """Make one object of the one touched last and another."""
         self._edit(lambda session, target: session.merge([target, object_id]))
@@ -145,6 +172,17 @@ class Editing(Steps):
         self._workspace.cutting = target
         self.use_scribbles()
         show_info(f"Draw a line right across object {target} to cut it in two.")
+
+    def _ask_number(
+        self, title: str, text: str, limits: tuple[int, int, int], answer: Callable[[int], None]
+    ) -> None:
+        """Ask for a number, `limits` being what is proposed, the least and the most."""
+        self._drop_question()
+        self._question = ask_number(title, text, *limits, answer)
+
+    @property
+    def _session(self) -> Session | None:
+        return self._workspace.session if self._workspace is not None else None
 
     def _edit(self, change: Callable[[Session, int], Any]) -> None:
         target = self._settled_target()

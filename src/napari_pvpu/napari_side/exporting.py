@@ -5,16 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from napari_pvpu.axes import Layout
 from napari_pvpu.errors import ExportError
 from napari_pvpu.napari_side.layer_axes import spacing_of_layer
 
 if TYPE_CHECKING:
+    from napari_pvpu.export import ObjectDetails
     from napari_pvpu.napari_side.workspace import Workspace
+    from napari_pvpu.session import Session
 
 __all__ = ["Export", "file_filters", "prepare"]
+
+
+MOST_TRIES = 20
+"""Times that labels are copied anew because they were changed in the meantime."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,7 +27,7 @@ class Export:
 
     path: str
     format_name: str
-    labels: Any
+    session: Session
     image: Any
     about: dict[str, Any]
 
@@ -37,42 +41,79 @@ class Export:
         """
         from napari_pvpu.export import export_labels
 
+        labels, objects = taken_down(self.session)
         options: dict[str, Any] = {}
         if self.format_name == "csv":
             options = {"image": self.image[0], "channel_axis": self.image[1]}
-        export_labels(self.path, self.labels, format_name=self.format_name, **options, **self.about)
-        return len(self.about["objects"])
+        export_labels(
+            self.path, labels, format_name=self.format_name, objects=objects, **options,
+            **self.about,
+        )  # fmt: skip
+        return len(objects)
 
 
-def prepare(workspace: Workspace, path: str, format_name: str | None = None) -> Export:
+def taken_down(session: Session) -> tuple[Any, dict[int, ObjectDetails]]:
+    """Return a copy of a session's labels with what is known of each object, from any thread.
+
+    The session may go on meanwhile: what was changed while it was copied is copied anew.
+
+    Raises
+    ------
+    ExportError
+        If it is changed faster than it can be copied.
+    """
+    from napari_pvpu.export import ObjectDetails
+
+    for _ in range(MOST_TRIES):
+        done = len(session.operations)
+        try:
+            objects = {
+                object_id: ObjectDetails(score=record.score, prompts=len(record.prompts) or None)
+                for object_id, record in session.objects.items()
+            }
+        except RuntimeError:  # changed its size
+            continue
+        labels = session.labels.copy()
+        if len(session.operations) == done:
+            return labels, objects
+    raise ExportError("objects change faster than they can be copied; export again in a moment")
+
+
+def prepare(
+    workspace: Workspace, path: str, format_name: str | None = None, *, empty: bool = False
+) -> Export:
     """Take down what a file is to hold, so that the session may go on while it is written.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        With the session and its image.
+    path : str
+        Of the file.
+    format_name : str, optional
+        One of `FORMATS`; by default told by the path.
+    empty : bool
+        Whether a file without any object is wanted, too.
 
     Raises
     ------
     ExportError
         If there is nothing to export, or the file's name tells no format.
     """
-    from napari_pvpu.export import ObjectDetails, format_of
+    from napari_pvpu.export import format_of
 
     session, frame, image = workspace.session, workspace.frame, workspace.image
-    if session is None or not session.objects:
+    if session is None or not (session.objects or empty):
         raise ExportError("there is no object to export; accept one first")
     spacing = spacing_of_layer(image, frame.axes)
     axes = frame.plane_axes + "YX"
-    objects = {
-        object_id: ObjectDetails(score=record.score, prompts=len(record.prompts) or None)
-        for object_id, record in session.objects.items()
-    }
     about = {
         "axes": axes,
         "scale": [spacing.size(axis) for axis in axes],
         "units": [spacing.unit(axis) for axis in axes],
-        "objects": objects,
         "name": image.name,
     }
-    return Export(
-        path, format_name or format_of(path), np.array(session.labels), _pixels(workspace), about
-    )
+    return Export(path, format_name or format_of(path), session, _pixels(workspace), about)
 
 
 def file_filters() -> dict[str, str]:

@@ -94,6 +94,11 @@ class Frame:
         return self._layout.plane_axes
 
     @property
+    def spatial_axes(self) -> tuple[int, int]:
+        """Which axes of a layer are rows and columns."""
+        return self._layout.rows, self._layout.cols
+
+    @property
     def layer_shape(self) -> tuple[int, ...]:
         """Shape of a layer that has a pixel for each of every plane."""
         return tuple(
@@ -126,14 +131,29 @@ class Frame:
         shape[rows], shape[cols] = pixels.shape
         return (pixels if rows < cols else pixels.T).reshape(shape)
 
-    def plane_of(self, data: npt.NDArray[Any], plane: Plane) -> npt.NDArray[Any]:
-        """Return a plane, (H, W), of the data of a layer, as a view."""
+    def lower(self, data: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the pixels (h, w) that `lift` has given all axes of a layer, as a view."""
         rows, cols = self._spatial
-        window: list[Any] = [slice(None) if axis in (rows, cols) else 0 for axis in self._axes]
+        window = tuple(slice(None) if axis in (rows, cols) else 0 for axis in self._axes)
+        return data[window] if rows < cols else data[window].T
+
+    def window_of(
+        self, data: Any, plane: Plane, window: tuple[slice, slice]
+    ) -> npt.NDArray[np.unsignedinteger]:
+        """Return rows and columns of a plane of the data of a layer, as a view if it is numpy's."""
+        rows, cols = self._spatial
+        index: list[Any] = [0] * self.ndim
+        index[rows], index[cols] = window
         for axis, position in zip(self._layout.planes, plane, strict=True):
-            window[axis] = position
-        pixels = data[tuple(window)]
+            index[axis] = position
+        pixels: npt.NDArray[np.unsignedinteger] = data[tuple(index)]
         return pixels if rows < cols else pixels.T
+
+    def planes_first(self, data: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return data of a layer with plane axes first, then rows and columns, as a view."""
+        order = [*self._layout.planes, *self._spatial]
+        left = [axis for axis in self._axes if axis not in order]
+        return data.transpose([*order, *left]).reshape([data.shape[axis] for axis in order])
 
     def index(
         self, plane: Plane, rows: npt.NDArray[np.intp], cols: npt.NDArray[np.intp]
@@ -210,6 +230,16 @@ class Frame:
     def visible_extent(self, viewer: Viewer) -> float:
         """Return how many data pixels the short side of the canvas shows."""
         return visible_extent(viewer, self.image, self._spatial)
+
+    def center(self, viewer: Viewer) -> tuple[float, float]:
+        """Return (row, col) in the image of the middle of a viewer's canvas."""
+        world = np.array(viewer.dims.point, float)
+        shown = list(viewer.dims.displayed)
+        world[shown] = viewer.scene.camera.center[-len(shown) :]
+        here = world[len(world) - self.ndim :] * unit_ratios(self.image, viewer)
+        index = np.asarray(self.image.world_to_data(here))
+        rows, cols = self._spatial
+        return float(index[rows]), float(index[cols])
 
     def shown_plane(self, viewer: Viewer) -> Plane | None:
         """Return the plane that a viewer shows; None if it shows none."""

@@ -19,9 +19,16 @@ FIRST_STEPS = {
     Tool.BOX: "Drag a box around an object.",
     Tool.PAINT: "Paint the object with napari's brush; {toggle_polarity} turns it into the eraser.",
     Tool.SCRIBBLE: "Draw a line along an object, with the button held down.",
+    Tool.LASSO: "Draw a line round an object, with the button held down.",
+    Tool.POLYGON: "Click corners round an object; a double click ends the polygon.",
 }
 CORRECTION = (
     "Something missing? Mark it. Too much? Mark it with Shift held. {accept} keeps the object."
+)
+GATHERING = "Marks are gathered. They are answered together as soon as the key is released."
+BATCH = (
+    "The next click or box is the next object. Shift+click takes away from this one, a scribble "
+    "adds to it. {accept} keeps the last."
 )
 
 
@@ -45,8 +52,10 @@ def next_step(controller: Controller) -> str:
         return f"Writing {Path(controller.exporting).name}…"
     if workspace.cutting is not None:
         return f"Draw a line right across object {workspace.cutting} to cut it in two."
+    if controller.holding:
+        return GATHERING
     if workspace.has_object:
-        return _with_keys(CORRECTION, controller)
+        return _with_keys(BATCH if controller.batch else CORRECTION, controller)
     if not controller.positive:
         return "Marks now say what is not part of an object. To begin one, switch to positive."
     count = workspace.object_count
@@ -71,4 +80,7 @@ def measured(controller: Controller) -> str:
         if timing.encode_ms > 0:
             parts.append(f"encode {timing.encode_ms:.0f} ms")
         parts.append(f"answer {timing.decode_ms + timing.em_ms:.0f} ms")
+    score = workspace.session.score if workspace is not None and workspace.session else None
+    if score is not None:
+        parts.append(f"score {score:.2f}")
     return " · ".join(parts)

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
-from scipy import ndimage
 
 from napari_pvpu.napari_side.geometry import placement
+from napari_pvpu.napari_side.result_data import blocks, full_size, new_data, widened, write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +45,14 @@ class Preview:
 
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
-        self._offset = (0, 0)
+        self._mask = np.zeros((0, 0), bool)
+        self._place = (0, 0)
+        self._room: Box | None = None
+        self._shown = np.zeros((1, 1), bool)
+        self.held = False
+        """Whether the user is painting, so that the layer must not be written."""
+        self.offset = (0, 0)
+        """Pixel of the plane at work that the layer's first pixel covers."""
         self.layer = Labels(
             np.zeros((1,) * frame.ndim, np.uint8), name="Current object", opacity=1,
             colormap=DirectLabelColormap(color_dict=PREVIEW_COLORS), **placement(frame.image),
@@ -55,12 +62,43 @@ class Preview:
 
     def show(self, mask: npt.NDArray[np.bool_], row: int, col: int) -> None:
         """Show a mask, (h, w), whose first pixel is the plane's (`row`, `col`)."""
+        self._mask, self._place = mask, (row, col)
+        if not self.held:
+            self._write()
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self.show(np.zeros((0, 0), bool), 0, 0)
+
+    def make_room(self, box: Box | None) -> None:
+        """Cover at least ``(row0, col0, row1, col1)`` from now on; with None, only the object."""
+        if box != self._room:
+            self._room = box
+            self._write()
+
+    def changed(self) -> npt.NDArray[np.int8]:
+        """Return what others have written into the layer since we did.
+
+        Returns
+        -------
+        array, (h, w), int8
+            From `offset` on: 1 where there is the object now, -1 where it was, else 0.
+        """
+        now = self._frame.lower(self.layer.data) > 0
+        return np.subtract(now, self._shown, dtype=np.int8)
+
+    def match(self) -> None:
+        """Follow the image's transform."""
+        self._frame.place(self.layer, self.offset)
+
+    def _write(self) -> None:
+        mask, offset = self._mask, self._place
+        if self._room is not None:
+            mask, offset = self._with_room(self._room)
+        labels = mask.astype(np.uint8) * RIM if mask.size else np.zeros((1, 1), np.uint8)
         if mask.size:
-            labels = mask.astype(np.uint8) * RIM
-            labels[ndimage.binary_erosion(mask)] = INSIDE
-        else:
-            labels = np.zeros((1, 1), np.uint8)
-        self._offset = (row, col)
+            labels[_eroded(mask)] = INSIDE
+        self._shown, self.offset = labels > 0, offset
         # Data and place together: told of one after the other, napari would draw in between, and
         # do all twice.
         with self.layer.events.blocker_all():
@@ -68,13 +106,27 @@ class Preview:
             self.match()
         self.layer.refresh()
 
-    def clear(self) -> None:
-        """Show nothing."""
-        self.show(np.zeros((0, 0), bool), 0, 0)
+    def _with_room(self, room: Box) -> tuple[npt.NDArray[np.bool_], tuple[int, int]]:
+        (row, col), (height, width) = self._place, self._mask.shape
+        if self._mask.size:
+            room = (
+                min(room[0], row), min(room[1], col),
+                max(room[2], row + height), max(room[3], col + width),
+            )  # fmt: skip
+        mask = np.zeros((room[2] - room[0], room[3] - room[1]), bool)
+        top, left = row - room[0], col - room[1]
+        if self._mask.size:
+            mask[top : top + height, left : left + width] = self._mask
+        return mask, room[:2]
 
-    def match(self) -> None:
-        """Follow the image's transform."""
-        self._frame.place(self.layer, self._offset)
+
+def _eroded(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Return the pixels of a mask all of whose four neighbours are in it."""
+    inner = np.zeros_like(mask)
+    inner[1:-1, 1:-1] = (
+        mask[1:-1, 1:-1] & mask[:-2, 1:-1] & mask[2:, 1:-1] & mask[1:-1, :-2] & mask[1:-1, 2:]
+    )
+    return inner
 
 
 class Results:
@@ -91,7 +143,7 @@ class Results:
         # 16 bits: napari shows such an array as it is, where wider ones are mapped as a whole
         # each time anything changes.
         self.layer = Labels(
-            np.zeros(frame.layer_shape, np.uint16), name=f"{frame.image.name} objects",
+            new_data(frame, np.uint16), name=f"{frame.image.name} objects",
             opacity=0.55, **placement(frame.image),
         )  # fmt: skip
         self.match()
@@ -119,7 +171,8 @@ class Results:
         """
         self._widen(labels.dtype)
         self._known |= boxes.keys()
-        if region is not None:
+        # Of labels too large for an array not every region holds all that has changed.
+        if region is not None and (region.mask.size or isinstance(labels, np.ndarray)):
             for each in (region, *region.more):
                 height, width = each.mask.shape
                 box = (each.row, each.col, each.row + height, each.col + width)
@@ -135,30 +188,27 @@ class Results:
 
     def _widen(self, dtype: Any) -> None:
         if np.dtype(dtype).itemsize > self.layer.data.dtype.itemsize:
-            self.layer.data = self.layer.data.astype(dtype)
+            self.layer.data = widened(self.layer, self._frame, dtype)
 
     def _write(self, labels: npt.NDArray[np.unsignedinteger], plane: Plane, box: Box) -> None:
-        layer = self.layer
+        for block in blocks(box):
+            self._write_block(labels, plane, block)
+
+    def _write_block(self, labels: Any, plane: Plane, box: Box) -> None:
         row0, col0, row1, col1 = box
         window = (slice(row0, row1), slice(col0, col1))
-        wanted = labels[plane][window]
-        shown = self._frame.plane_of(layer.data, plane)[window]
+        wanted = labels[(*plane, *window)]
+        shown = self._frame.window_of(full_size(self.layer), plane, window)
         rows, cols = np.nonzero(shown != wanted)
         if not len(rows):
             return
         there = shown[rows, cols]
         ours = (wanted[rows, cols] > 0) | np.isin(there, np.fromiter(self._known, np.int64))
         rows, cols = rows[ours], cols[ours]
-        values = wanted[rows, cols].astype(layer.data.dtype)
+        values = wanted[rows, cols].astype(self.layer.data.dtype)
         indices = self._frame.index(plane, rows + row0, cols + col0)
-        if not layer.loaded:
-            # With asynchronous slicing the layer may not have been drawn yet, and `data_setitem`
-            # would fail.
-            layer.data[indices] = values
-            layer.refresh()
-        elif len(rows):
-            with layer.block_history():
-                layer.data_setitem(indices, values)
+        if len(rows):
+            write(self.layer, indices, values)
 
     def match(self) -> None:
         """Follow the image's transform."""

@@ -52,6 +52,8 @@ class SessionKeeper(QObject):
         self.session: Session | None = None
         self.earlier: Earlier | None = None
         """A session of this image that was left before and may be resumed."""
+        self.opener: Callable[..., Opened] = journaling.open_kept
+        """What opens a session; whoever keeps sessions elsewhere gives another one."""
         self._ending: Any = None
         self._told_of_file = False
 
@@ -74,7 +76,7 @@ class SessionKeeper(QObject):
         """
         settings = {"labels": labels, **look.settings(image)}
         work = partial(
-            journaling.open_kept, self._engine, image_of(image), settings,
+            self.opener, self._engine, image_of(image), settings,
             journaling.sessions_folder(), _weakly(self._on_file_trouble),
         )  # fmt: skip
         self._worker.submit("open", work, self._on_opened, self.not_opened.emit)
@@ -111,7 +113,7 @@ class SessionKeeper(QObject):
         self.earlier = opened.earlier
         if opened.trouble is not None:
             self._on_file_trouble(opened.trouble)
-        self.opened.emit(opened)
+        (self.resumed if opened.resumed else self.opened).emit(opened)
 
     def _on_file_trouble(self, error: JournalError) -> None:
         if not self._told_of_file:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari_pvpu.errors import OverlapError, SessionError
@@ -10,8 +12,11 @@ from napari_pvpu.napari_side.tools import Tools
 from napari_pvpu.napari_side.workspace import SETTINGS
 
 if TYPE_CHECKING:
+    from qtpy.QtWidgets import QDialog
+
     from napari_pvpu.napari_side.workspace import Workspace
     from napari_pvpu.prompts import Prompt
+    from napari_pvpu.session_settings import OverlapRule
 
 __all__ = ["Steps"]
 
@@ -23,8 +28,13 @@ class Steps(Tools):
         super().__init__(viewer)
         self._settings: dict[str, Any] = dict(SETTINGS)
         self._accepting = False
+        self._question: QDialog | None = None
         self._selected: int | None = None
         """Accepted object that was touched last."""
+
+    def close(self) -> None:
+        self._drop_question()
+        super().close()
 
     # Steps
 
@@ -38,7 +48,8 @@ class Steps(Tools):
         Returns
         -------
         int or None
-            The object's id; None, with a notice, if there was nothing to accept.
+            The object's id; None, with a notice, if there was nothing to accept, and None if the
+            user has to be asked first whose pixels are that others have.
         """
         workspace = self._workspace
         if workspace is None or self._accepting:
@@ -55,17 +66,35 @@ class Steps(Tools):
         try:
             object_id = workspace.accept()
         except OverlapError as error:
-            rule = self.ask_overlap(error)
-            if rule is None:
-                return None
-            object_id = workspace.accept(rule)  # type: ignore[arg-type]  # it is one of them
+            self._drop_question()
+            self._question = ask_overlap(error, partial(self._on_overlap, workspace))
+            return None
         if object_id is not None:
             self._selected = object_id
         return object_id
 
-    def ask_overlap(self, error: OverlapError) -> str | None:
-        """Ask whose the pixels are that two objects claim; None to let things be."""
-        return ask_overlap(error)
+    @property
+    def question(self) -> QDialog | None:
+        """What the user is being asked; None if nothing."""
+        return self._question
+
+    def _on_overlap(self, workspace: Workspace, rule: OverlapRule, always: bool) -> None:
+        """Accept with the user's answer, unless another image is at work by now."""
+        self._question = None
+        if workspace is not self._workspace:
+            return
+        if always:
+            self.overlap = rule
+        object_id = workspace.accept(rule)
+        if object_id is not None:
+            self._selected = object_id
+        self.changed.emit()
+
+    def _drop_question(self) -> None:
+        question, self._question = self._question, None
+        if question is not None:
+            with suppress(RuntimeError):  # Qt has deleted it
+                question.reject()
 
     def undo(self) -> None:
         """Take back the last step: a prompt, an acceptance, a setting, a reset."""

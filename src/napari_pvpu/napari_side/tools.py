@@ -10,7 +10,7 @@ from napari_pvpu.napari_side.stage import Stage
 if TYPE_CHECKING:
     from napari_pvpu.napari_side.workspace import Workspace
 
-__all__ = ["MODES", "Tool", "Tools"]
+__all__ = ["MODES", "PAINTING", "Tool", "Tools"]
 
 
 class Tool(Enum):
@@ -19,10 +19,23 @@ class Tool(Enum):
     CLICK = "click"
     BOX = "box"
     SCRIBBLE = "scribble"
+    LASSO = "lasso"
+    POLYGON = "polygon"
+    PAINT = "paint"
 
 
-MODES = {Tool.CLICK: "add", Tool.BOX: "add_rectangle", Tool.SCRIBBLE: "add_path"}
+MODES = {
+    Tool.CLICK: "add",
+    Tool.BOX: "add_rectangle",
+    Tool.SCRIBBLE: "add_path",
+    Tool.LASSO: "add_polygon_lasso",
+    Tool.POLYGON: "add_polygon",
+    Tool.PAINT: "paint",
+}
 """Mode of its layer in which each tool is in hand."""
+
+PAINTING = ("paint", "erase", "fill", "polygon")
+"""Modes of a Labels layer that change it."""
 
 
 class Tools(Stage):
@@ -42,16 +55,14 @@ class Tools(Stage):
         active = viewer.layers.selection.active
         for tool in Tool:
             layer = self._layer_of(tool, workspace)
-            if active is layer and str(layer.mode) == MODES[tool]:
+            modes = PAINTING if tool is Tool.PAINT else (MODES[tool],)
+            if active is layer and str(layer.mode) in modes:
                 return tool
         return None
 
     @tool.setter
     def tool(self, tool: Tool | str) -> None:
         self._tool = Tool(tool)
-        if self._paused:
-            self._paused = False
-            self._settle()
         self._arm()
 
     def use_clicks(self) -> None:
@@ -66,6 +77,10 @@ class Tools(Stage):
         """Take up the scribble tool."""
         self.tool = Tool.SCRIBBLE
 
+    def use_paint(self) -> None:
+        """Take up napari's brush to paint the object at work, or its eraser if negative."""
+        self.tool = Tool.PAINT
+
     @property
     def positive(self) -> bool:
         """Polarity of the next prompt."""
@@ -76,6 +91,8 @@ class Tools(Stage):
         self._positive = positive
         if self._workspace is not None:
             self._workspace.prompts.positive = positive
+        if self.tool is Tool.PAINT:
+            self._arm()
         self.changed.emit()
 
     def toggle_polarity(self) -> None:
@@ -89,9 +106,12 @@ class Tools(Stage):
         if viewer is not None and workspace is not None:
             layer = self._layer_of(self._tool, workspace)
             viewer.layers.selection.active = layer
-            layer.mode = MODES[self._tool]
+            erases = self._tool is Tool.PAINT and not self._positive
+            layer.mode = "erase" if erases else MODES[self._tool]
         self.changed.emit()
 
     def _layer_of(self, tool: Tool, workspace: Workspace) -> Any:
+        if tool is Tool.PAINT:
+            return workspace.preview.layer
         clicks, strokes = workspace.prompts.layers
         return clicks if tool is Tool.CLICK else strokes

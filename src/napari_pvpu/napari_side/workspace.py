@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari.utils.notifications import show_info
 from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QApplication
 
 from napari_pvpu.errors import OverlapError, PvpuError
-from napari_pvpu.napari_side.board import NO_PLANE, Board
+from napari_pvpu.napari_side.board import NO_PLANE
+from napari_pvpu.napari_side.course import Course
 from napari_pvpu.napari_side.telling import sentence, tell
 from napari_pvpu.prompts import Click, Scribble
 
@@ -38,7 +41,7 @@ SETTINGS = {
 Result = TypeVar("Result")
 
 
-class Workspace(Board):
+class Workspace(Course):
     """Segmentation of one image layer; see `Board` for its parameters."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -47,7 +50,12 @@ class Workspace(Board):
         """As the user wants them, before a session as well."""
         self.cutting: int | None = None
         """Object that the next stroke is to cut."""
+        self.kept_off: str | None = None
+        """Name of the layer whose labels objects keep off."""
+        self.divert: Callable[[Prompts], bool] = lambda prompts: False
+        """Told of the prompts after every edit; if it returns True, it sees to them."""
         self.edited.connect(self._on_edit)
+        self.painting.painted.connect(self._on_painted)
         self.taken.connect(self._on_taken)
         self.conversation.answered.connect(self._on_answer)
         self.conversation.unanswered.connect(self._on_no_answer)
@@ -90,6 +98,7 @@ class Workspace(Board):
 
     def _on_taken(self, opened: Opened) -> None:
         """Give a new session the user's settings; take those of an earlier one."""
+        QTimer.singleShot(0, self._on_painted)  # what was painted before
         if opened.resumed:
             self._take_settings()
             return
@@ -113,8 +122,15 @@ class Workspace(Board):
             # Not at once: napari has not finished with the line yet.
             strokes = [prompt for prompt in prompts if prompt not in self.latest]
             QTimer.singleShot(0, partial(self._cut, strokes))
-        else:
+        elif not self.divert(prompts):
             self._ask(prompts)
+
+    def release(self) -> None:
+        """Have prompts answered that were held back."""
+        self.conversation.held = False
+        self.hint_at_zoom()
+        self.conversation.go_on()
+        self.changed.emit()
 
     def _cut(self, strokes: list[Prompt]) -> None:
         """Split an object by what was drawn, which is no prompt then."""
@@ -137,7 +153,36 @@ class Workspace(Board):
             tell(error)
         self.changed.emit()
 
+    def _on_painted(self) -> None:
+        if self.take_paint():
+            self.refresh()
+
+    def take_paint(self) -> bool:
+        """Have the session know what was painted; False if nothing was, or it cannot yet.
+
+        What begins an object waits for the network, lest its answer be lost: until then the paint
+        stays in its layer.
+        """
+        session = self.session
+        if self.painting.stroking:
+            return False
+        if session is None or (self._waits_here and not session.prompts_in(self.frame.plane)):
+            self.preview.held = bool(self.preview.changed().any())
+            return False
+        if session.lacks_propagation(self.frame.plane) and not self.be_on_plane():
+            return False
+        stroke = self.painting.take()
+        if stroke is None:
+            return False
+        self.sync_plane()
+        try:
+            session.paint(stroke.over(session.region), offset=(stroke.row, stroke.col))
+        except PvpuError as error:
+            tell(error)
+        return True
+
     def _on_answer(self, region: ChangedRegion | None) -> None:
+        self.take_paint()
         self.refresh()
         if region is not None and region.notice:
             show_info(region.notice)
@@ -155,14 +200,16 @@ class Workspace(Board):
     def undo(self) -> None:
         """Take back the last step, in whatever plane it was made."""
         session, talk = self.session, self.conversation
+        self.take_paint()
         if talk.take_back(self.frame.plane):
             self.prompts.write(self.latest)
             self.changed.emit()
         elif session is not None:
+            while talk.waits_in(self.frame.plane):
+                # The EM switch was turned a moment ago: a step like any other.
+                QApplication.processEvents()
+                time.sleep(0.001)
             talk.drop()
-            if session.value_propagation != self.settings["value_propagation"]:
-                # Turned a moment ago and on its way: a step like any other.
-                session.value_propagation = self.settings["value_propagation"]
             skipped = talk.undo()
             self._arrive()
             if skipped:
@@ -181,6 +228,7 @@ class Workspace(Board):
         """Take steps back or make them again until so many are done."""
         if self.session is not None:
             self.conversation.drop()
+            self.take_paint()
             self.session.go_to(position)
             self._arrive()
 
@@ -194,8 +242,8 @@ class Workspace(Board):
     def reset(self) -> None:
         """Drop the current object; this can be undone."""
         self.conversation.drop()
-        if self.session is not None:
-            self.sync_plane()
+        self.take_paint()
+        if self.session is not None and self.be_on_plane():
             self.session.reset()
         self.refresh()
 
@@ -229,7 +277,9 @@ class Workspace(Board):
         """
         if self.session is None:
             return None
-        self.sync_plane()
+        self.take_paint()
+        if not self.be_on_plane():
+            return None
         try:
             result = work(self.session)
         except PvpuError as error:

@@ -25,8 +25,13 @@ TOOLS = (
     (Tool.CLICK, "Click", "use_clicks", "Click on the object, or on what is not part of it"),
     (Tool.BOX, "Box", "use_boxes", "Drag a box around the object"),
     (Tool.SCRIBBLE, "Scribble", "use_scribbles", "Draw a line along the object"),
+    (Tool.LASSO, "Lasso", "use_lasso", "Draw a line round the object in one go"),
+    (Tool.POLYGON, "Polygon", "use_polygons", "Click corners round the object; a double click ends"),
+    (Tool.PAINT, "Paint", "use_paint", "Paint the object with napari's brush"),
 )
 ICON = QSize(16, 16)
+PER_ROW = 3
+"""Buttons that fit side by side into the narrowest panel."""
 
 
 class Drawing(QWidget):
@@ -56,7 +61,8 @@ class Drawing(QWidget):
                 each.setCheckable(True)
                 each.setIconSize(ICON)
                 group.addButton(each)
-            layout.addLayout(row(*buttons))
+            for first in range(0, len(buttons), PER_ROW):
+                layout.addLayout(row(*buttons[first : first + PER_ROW]))
         for tool, _, action, _ in TOOLS:
             self.tools[tool].clicked.connect(getattr(controller, action))
         self.positive.clicked.connect(self._choose_positive)

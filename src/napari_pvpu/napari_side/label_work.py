@@ -1,0 +1,142 @@
+"""What can be done with Labels layers of others: take their objects over, or keep off them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Labels
+from napari.utils.notifications import show_info
+
+from napari_pvpu.errors import SessionError
+from napari_pvpu.keeping_off import barred_pixels
+from napari_pvpu.napari_side.steps import Steps
+from napari_pvpu.napari_side.telling import tell
+
+if TYPE_CHECKING:
+    from napari_pvpu.napari_side.workspace import Workspace
+    from napari_pvpu.session import Session
+
+__all__ = ["LabelWork"]
+
+
+class LabelWork(Steps):
+    """Steps that take up labels from elsewhere; see `Stage` for the parameters."""
+
+    def adopt(self, layer: Labels | None = None) -> None:
+        """Begin with a copy of all objects of a Labels layer; they keep their ids.
+
+        The layer stays as it is, also one that cannot be painted on (read-only, dask, several
+        scales). `wait` for the objects in a script.
+
+        Parameters
+        ----------
+        layer : napari.layers.Labels, optional
+            Of the image's size; by default the one that is selected, or the only one.
+        """
+        self.wait()
+        workspace = self._workspace
+        if workspace is None:
+            return
+        try:
+            labels = self._labels_of(layer, workspace)
+            session = workspace.session
+            if session is not None and (session.objects or session.history or workspace.has_object):
+                raise SessionError(
+                    "objects are adopted when a session begins; Alt+click takes single ones over, "
+                    "and undoing all steps makes room for a new beginning"
+                )
+        except SessionError as error:
+            tell(error)
+            return
+        workspace.begin_with(labels)
+
+    def keep_off(self, layer: Labels | None = None) -> None:
+        """Have no object gain pixels that are labelled in another layer as it now is.
+
+        Called again for the same layer, it ends that.
+
+        Parameters
+        ----------
+        layer : napari.layers.Labels, optional
+            Of the image's size; by default the one that is selected, or the only one.
+        """
+        self.wait()
+        workspace = self._workspace
+        if workspace is None or workspace.session is None:
+            return
+        try:
+            labels = self._labels_of(layer, workspace)
+        except SessionError as error:
+            tell(error)
+            return
+        name = self._chosen(layer).name
+        if workspace.kept_off == name:
+            workspace.kept_off = None
+            workspace.perform(lambda session: session.keep_off(None))
+            show_info(f"Objects may cover what is labelled in “{name}” again.")
+            return
+        shape = (*workspace.session.plane_shape, *workspace.session.shape)
+        # Reading may take long, for instance of labels that dask computes.
+        self._worker.submit(
+            "keep off",
+            lambda: barred_pixels(labels, shape),
+            partial(self._on_barred, workspace, workspace.session, name),
+            tell,
+        )
+
+    @property
+    def kept_off(self) -> str | None:
+        """Name of the layer whose labels objects keep off; None if they keep off nothing."""
+        return self._workspace.kept_off if self._workspace is not None else None
+
+    def _on_barred(self, workspace: Workspace, session: Session, name: str, barred: Any) -> None:
+        if workspace.session is session:
+            workspace.kept_off = name
+            workspace.perform(lambda session: session.keep_off(barred))
+            show_info(f"Objects now leave out what is labelled in “{name}”.")
+
+    def _labels_of(self, layer: Labels | None, workspace: Workspace) -> Any:
+        """Return the labels of a layer, plane axes first, if they fit the image.
+
+        Raises
+        ------
+        SessionError
+            If not, or if there is no such layer.
+        """
+        layer, frame = self._chosen(layer), workspace.frame
+        data: Any = layer.data[0] if layer.multiscale else layer.data
+        shape = (*frame.plane_shape, *frame.shape)
+        if tuple(data.shape) == shape:
+            return data
+        if tuple(data.shape) == frame.layer_shape:  # with an axis for the channels, or turned
+            return frame.planes_first(np.asarray(data))
+        raise SessionError(
+            f"“{layer.name}” has labels of shape {tuple(data.shape)}, and the planes of "
+            f"“{workspace.image.name}” give {shape}; Alt+click takes over single objects of labels "
+            "of any size"
+        )
+
+    def _chosen(self, layer: Any) -> Labels:
+        """Return the Labels layer that is meant, or raise."""
+        layer = getattr(layer, "__wrapped__", layer)  # napari hands plugins proxies
+        if isinstance(layer, Labels):
+            return layer
+        if layer is not None:
+            kind = type(layer).__name__
+            raise SessionError(f"“{layer.name}” is of the kind {kind}; choose a Labels layer")
+        viewer, ours = self._viewer(), set()
+        for work in self._workspaces.values():
+            ours |= {*work.layers, *([work.results.layer] if work.results is not None else [])}
+        layers = viewer.layers if viewer is not None else ()
+        theirs = [each for each in layers if isinstance(each, Labels) and each not in ours]
+        selected = [each for each in theirs if viewer and each in viewer.layers.selection]
+        found = selected or theirs
+        if len(found) == 1:
+            return found[0]
+        raise SessionError(
+            "select the Labels layer that is meant in the layer list"
+            if theirs
+            else "there is no Labels layer but ours; open or make one first"
+        )
