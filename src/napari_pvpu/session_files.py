@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,8 +39,12 @@ __all__ = [
 ]
 
 SUFFIX = ".pvpu-session"
-MOST_KEPT = 50
-"""Session files that a folder keeps; older ones go when a new one begins."""
+MOST_KEPT = 1000
+"""Session files that a folder keeps; older ones go when a new one begins. They are small, and may
+hold all that somebody has done on a series of images."""
+
+_NEW = 60.0
+"""Seconds for which a file is not looked at by other programs."""
 
 _ours: set[Path] = set()
 """Files that this program is writing."""
@@ -199,5 +204,12 @@ def _prune(folder: Path) -> None:
     files = sorted(folder.glob(f"*{SUFFIX}"), key=lambda path: path.name.split("-")[1:])
     for number, path in enumerate(reversed(files)):
         with suppress(OSError):
-            if not _in_use(path) and (number >= MOST_KEPT or path.read_bytes().count(b"\n") < 2):
+            if not _in_use(path) and (number >= MOST_KEPT or _nothing_done(path)):
                 path.unlink()
+
+
+def _nothing_done(path: Path) -> bool:
+    if path.stat().st_mtime > time.time() - _NEW:
+        return False  # another program may be about to begin
+    with open(path, "rb") as file:
+        return not file.readline().endswith(b"\n") or not file.readline().endswith(b"\n")
