@@ -1,0 +1,307 @@
+"""The dock panel "Series": a list of images, how far one has come, and buttons to go on."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari.utils.theme import get_theme
+from qtpy.QtCore import QEvent, QSignalBlocker, QSize, Qt
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QFormLayout,
+    QHeaderView,
+    QLabel,
+    QMenu,
+    QProgressBar,
+    QTreeView,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QElidingLabel
+
+from napari_pvpu.errors import PvpuError
+from napari_pvpu.export import FORMATS
+from napari_pvpu.napari_side import attach
+from napari_pvpu.napari_side.icons import draw_icon
+from napari_pvpu.napari_side.series_rows import NAME, OBJECTS, STATES, SeriesRows
+from napari_pvpu.napari_side.telling import sentence, tell
+from napari_pvpu.napari_side.views.looks import colors_of, style_sheet
+from napari_pvpu.napari_side.views.widgets import button, combo, fill, row, tell_keys
+
+if TYPE_CHECKING:
+    from qtpy.QtCore import QModelIndex, QPoint
+    from qtpy.QtGui import QCloseEvent
+
+__all__ = ["SeriesPanel"]
+
+NARROWEST = 260
+SMALLEST_LIST = 120
+
+WELCOME = (
+    "Open a folder of images, or choose files, to annotate them one after another. Labels are "
+    "saved as you go; you can stop at any time and go on later."
+)
+PICTURES = "Images (*.tif *.tiff *.png *.jpg *.jpeg *.webp *.bmp *.npy);;All files (*)"
+
+
+class SeriesPanel(QWidget):
+    """A view of `Controller.series`, usable at a width of 260 pixels.
+
+    Parameters
+    ----------
+    napari_viewer : napari.viewer.Viewer
+        napari passes it because of the parameter's name.
+    """
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__()
+        self._docked = self._is_shut = False
+        self.controller = attach(napari_viewer)
+        self.desk = self.controller.series
+        self.rows = SeriesRows()
+        self._build()
+        self._lay_out()
+        self._connect()
+        self._on_theme()
+        self._tell_keys()
+        self._render()
+
+    # Building
+
+    def _build(self) -> None:
+        self.setMinimumWidth(NARROWEST)
+        self.open_folder = button("Open folder…", "Annotate all images of a folder")
+        self.open_files = button("Open files…", "Annotate the images that you choose")
+        self.welcome = QLabel(WELCOME)
+        self.welcome.setObjectName("hint")
+        self.welcome.setWordWrap(True)
+        self.folder, self.results = QElidingLabel(), QElidingLabel()
+        for label in (self.folder, self.results):
+            label.setElideMode(Qt.TextElideMode.ElideMiddle)
+        self.format = combo("Format in which labels are saved from now on")
+        fill(self.format, [(each.title, name) for name, each in FORMATS.items()], 0)
+        self.bar, self.progress = QProgressBar(), QLabel()
+        self.bar.setTextVisible(False)
+        self.bar.setFixedHeight(8)
+        self.list = self._list()
+        self.done = button(
+            "Done, next image", "This image is done: go to the next unfinished one", "done_image"
+        )
+        self.done.setObjectName("accept")
+        self.previous = button("Previous", "Go to the image before", "previous_image")
+        self.next = button("Next", "Go to the next image, this one stays unfinished", "next_image")
+        self.skip = button(
+            "Skip", "Leave this image out: go to the next unfinished one", "skip_image"
+        )
+        self.hint = QLabel()
+        self.hint.setObjectName("hint")
+        self.hint.setWordWrap(True)
+
+    def _list(self) -> QTreeView:
+        made = QTreeView()
+        made.setModel(self.rows)
+        made.setRootIsDecorated(False)
+        made.setUniformRowHeights(True)
+        made.setAlternatingRowColors(True)
+        made.setIconSize(QSize(16, 16))
+        made.setMinimumHeight(SMALLEST_LIST)
+        made.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        made.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        made.setAccessibleName("Images of the series")
+        header = made.header()
+        header.setStretchLastSection(False)
+        header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(OBJECTS, QHeaderView.ResizeMode.ResizeToContents)
+        return made
+
+    def _lay_out(self) -> None:
+        self._body = QWidget()
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("Images", self.folder)
+        form.addRow("Labels in", self.results)
+        form.addRow("Saved as", self.format)
+        body = QVBoxLayout(self._body)
+        body.setContentsMargins(0, 0, 0, 0)
+        body.setSpacing(6)
+        body.addLayout(form)
+        body.addWidget(self.list, 1)
+        body.addWidget(self.progress)
+        body.addWidget(self.bar)
+        body.addWidget(self.done)
+        body.addLayout(row(self.previous, self.next, self.skip))
+        body.addWidget(self.hint)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(5, 8, 5, 8)
+        layout.setSpacing(6)
+        layout.addLayout(row(self.open_folder, self.open_files))
+        layout.addWidget(self.welcome)
+        layout.addWidget(self._body, 1)
+        layout.addStretch(0)
+
+    def _connect(self) -> None:
+        desk = self.desk
+        desk.changed.connect(self._render)
+        self.controller.shortcuts.changed.connect(self._tell_keys)
+        self.open_folder.clicked.connect(self._on_open_folder)
+        self.open_files.clicked.connect(self._on_open_files)
+        self.format.activated.connect(self._on_format)
+        self.list.doubleClicked.connect(self._on_row)
+        self.list.activated.connect(self._on_row)
+        self.list.customContextMenuRequested.connect(self._on_menu)
+        self.done.clicked.connect(desk.done_image)
+        self.previous.clicked.connect(desk.previous_image)
+        self.next.clicked.connect(desk.next_image)
+        self.skip.clicked.connect(desk.skip_image)
+        viewer = self.controller.viewer
+        if viewer is not None:
+            viewer.events.theme.connect(self._on_theme)
+
+    # What the user does
+
+    def open(self, images: Any) -> None:
+        """Open a folder or files; tell if that cannot be done."""
+        try:
+            self.desk.open(images)
+        except PvpuError as error:
+            tell(error)
+
+    def _on_open_folder(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, "Folder of images", self._start())
+        if chosen:
+            self.open(chosen)
+
+    def _on_open_files(self) -> None:
+        chosen, _ = QFileDialog.getOpenFileNames(self, "Images", self._start(), PICTURES)
+        if chosen:
+            self.open(chosen)
+
+    def _start(self) -> str:
+        series = self.desk.series
+        return str(series.base) if series is not None else ""
+
+    def _on_format(self, index: int) -> None:
+        self.desk.set_format(self.format.itemData(index))
+
+    def _on_row(self, index: QModelIndex) -> None:
+        entry = self.rows.entry(index)
+        if entry is not None:
+            self.desk.go_to(entry.name)
+
+    def _on_menu(self, where: QPoint) -> None:
+        entry = self.rows.entry(self.list.indexAt(where))
+        if entry is None:
+            return
+        menu = QMenu(self)
+        menu.addAction("Open").triggered.connect(partial(self.desk.go_to, entry.name))
+        menu.addSeparator()
+        for state, text in STATES.items():
+            action = menu.addAction(f"Mark as {text}")
+            action.setEnabled(state is not entry.state)
+            action.triggered.connect(partial(self.desk.mark, entry.name, state))
+        menu.exec(self.list.viewport().mapToGlobal(where))
+        menu.deleteLater()
+
+    # Showing
+
+    def _render(self) -> None:
+        """Show the state of the desk."""
+        series, entry = self.desk.series, self.desk.entry
+        self.welcome.setVisible(series is None)
+        self._body.setVisible(series is not None)
+        if series is None:
+            self.rows.show_entries((), None)
+            return
+        for label, path in ((self.folder, series.base), (self.results, series.results)):
+            label.setText(path.name)
+            label.setToolTip(str(path))
+        self.format.setCurrentIndex(self.format.findData(series.format_name))
+        at_work = self.desk.reading or (entry.name if entry is not None else None)
+        self.rows.show_entries(series.entries, at_work)
+        self._select(at_work)
+        progress = series.progress
+        self.progress.setText(str(progress))
+        with QSignalBlocker(self.bar):
+            self.bar.setRange(0, progress.total)
+            self.bar.setValue(progress.done + progress.skipped)
+        for each in (self.done, self.skip):
+            each.setEnabled(entry is not None)
+        place = series.place(at_work) if at_work is not None else -1
+        self.previous.setEnabled(place > 0)
+        self.next.setEnabled(0 <= place < len(series) - 1)
+        self.hint.setText(self._next_step())
+
+    def _select(self, name: str | None) -> None:
+        wanted = self.rows.row_of(name) if name is not None else -1
+        if wanted >= 0 and wanted != self.list.currentIndex().row():
+            index = self.rows.index(wanted, NAME)
+            self.list.setCurrentIndex(index)
+            self.list.scrollTo(index)
+
+    def _next_step(self) -> str:
+        """Say in a sentence what is going on, or what to do now."""
+        desk = self.desk
+        series, entry = desk.series, desk.entry
+        assert series is not None
+        if desk.trouble is not None:
+            return f"Not saved: {desk.trouble}. Nothing is lost: do that, then go on."
+        if desk.reading is not None:
+            return f"Reading {Path(desk.reading).name}…"
+        if entry is None:
+            left = series.next_unfinished()
+            return "Double-click an image to work on it." if left else "Everything is done."
+        if entry.trouble is not None:
+            return f"{sentence(PvpuError(entry.trouble))}."
+        if desk.saving:
+            return f"Saving the labels of {Path(entry.name).name}…"
+        if desk.unsaved:
+            return "New objects are saved in a moment."
+        saved = f"Saved: {entry.labels.name}. " if entry.saved is not None else ""
+        return f"{saved}Mark the objects with the panel “Segment”, then press “Done”."
+
+    def _tell_keys(self) -> None:
+        tell_keys(self, self.controller.shortcuts)
+
+    def _on_theme(self, event: Any = None) -> None:
+        viewer = self.controller.viewer
+        if viewer is None:
+            return
+        colors = colors_of(viewer)
+        warning = get_theme(viewer.theme).warning.as_hex("long")
+        self.setStyleSheet(style_sheet(colors))
+        self.rows.show_colors(colors.text, colors.text, warning)
+        for each, name in ((self.open_folder, "folder"), (self.open_files, "picture")):
+            each.setIcon(draw_icon(name, colors.text))
+        for each, name in (
+            (self.done, "image-done"), (self.previous, "previous"), (self.next, "next"),
+            (self.skip, "image-skipped"),
+        ):  # fmt: skip
+            each.setIcon(draw_icon(name, colors.text))
+
+    # The end
+
+    def event(self, event: QEvent) -> bool:
+        """Notice being taken out of the dock, which is how napari closes a panel."""
+        if event.type() == QEvent.Type.ParentChange:
+            if self._docked and self.parent() is None:
+                self._shut()
+                self.deleteLater()  # napari leaves it lying about
+            self._docked = self.parent() is not None
+        return super().event(event)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        self._shut()
+        super().closeEvent(event)
+
+    def _shut(self) -> None:
+        if self._is_shut:
+            return
+        self._is_shut = True
+        viewer = self.controller.viewer
+        if viewer is not None:
+            viewer.events.theme.disconnect(self._on_theme)
+        self.desk.changed.disconnect(self._render)
+        self.controller.shortcuts.changed.disconnect(self._tell_keys)
+        self.desk.save()
