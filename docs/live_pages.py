@@ -21,8 +21,9 @@ they are for.
 """
 KEYS_HEAD = """# Every action and its key
 
-Keys hold while one of the panel's layers is selected, which choosing a tool does by itself. Each
-action is a method of the [controller](api.md#napari), too.
+Keys hold while one of the panel's layers is selected, which choosing a tool does by itself, or the
+panel has the keyboard. They can be changed under “Shortcuts” in the panel, or on napari's
+preferences page. Each action is a method of the [controller](api.md#napari), too.
 
 | action | key as installed | method |
 |---|---|---|

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-WINDOW = (1240, 780)
-QUIET_MS, TRIES = 60.0, 4
+WINDOW, LOWEST = (1240, 780), 600
+QUIET_MS, TRIES = 60.0, 2
 """A machine that is busy with other things is given so many tries to answer as fast as this."""
+
+BEGINNERS = "coins"
+"""The sample on which the card with the first steps is shown."""
 
 SCENES: dict[str, Callable[[Path], None]] = {}
 
@@ -51,6 +55,8 @@ class Stage:
 
     def open(self, name: str, zoom: tuple[float, float, float] | None = None) -> Any:
         """Show a sample; `zoom` is the (row, column) in the middle and how many times larger."""
+        if name != BEGINNERS:
+            self.panel.first_steps.dismiss.click()
         layer = self.viewer.add_image(samples.load(name).image, name=name)
         self.look(zoom)
         return layer
@@ -128,14 +134,23 @@ class Stage:
 
     def panel_only(self, name: str) -> None:
         """Take the panel, as high as what is in it."""
-        self.rest()
+        self.fit_height()
         picture = _pixels(self.panel.grab())
         background = picture[-1, 2]
         used = np.flatnonzero((np.abs(picture.astype(int) - background) > 6).any(axis=(1, 2)))
         self._save(name, picture[: used[-1] + 12])
 
+    def fit_height(self) -> None:
+        """Make the window as high as the panel needs it, so that nothing has to be scrolled."""
+        self.viewer.window.resize(WINDOW[0], LOWEST)
+        self.rest()
+        hidden = self.panel.scrolled.verticalScrollBar().maximum()
+        self.viewer.window.resize(WINDOW[0], LOWEST + hidden)
+        self.rest()
+
     def menu_of(self, name: str, button: Any) -> None:
         """Take the panel with a button's menu open."""
+        self.fit_height()
         menu = button.menu()
         menu.popup(button.mapToGlobal(QPoint(0, button.height())))
         self.rest()
@@ -234,6 +249,7 @@ def scribbles(stage: Stage) -> None:
 @scene
 def correcting(stage: Stage) -> None:
     """Labels of another program, and one of them opened and corrected."""
+    stage.panel.first_steps.dismiss.click()
     stage.open("coins")
     found = stage.viewer.add_labels(_labels_of_a_threshold(), name="threshold", opacity=0.4)
     stage.controller.use_clicks()
@@ -258,6 +274,60 @@ def overlays(stage: Stage) -> None:
         stage.controller.show_overlay(name, False)
 
 
+def _stack() -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Make up a stack of two bodies that lean, in noise."""
+    depth, rows, cols = np.mgrid[:20, :256, :256]
+    bright = np.zeros(depth.shape)
+    for row, col, radius, lean in ((95, 90, 42, 3.0), (175, 180, 36, -2.5)):
+        across = ((rows - row) ** 2 + (cols - col - lean * (depth - 10)) ** 2) / radius**2
+        bright[across + ((depth - 10) / 8) ** 2 < 1] = 120
+    noise = np.random.default_rng(0).normal(60, 12, depth.shape)
+    return (ndimage.gaussian_filter(bright, (0.5, 3, 3)) + noise).clip(0, 255).astype(np.uint8)
+
+
+@scene
+def volume(stage: Stage) -> None:
+    """An object carried through a stack."""
+    stage.panel.first_steps.dismiss.click()
+    stage.viewer.add_image(_stack(), name="stack", scale=(2, 1, 1), axis_labels=("z", "y", "x"))
+    stage.viewer.dims.set_current_step(0, 10)
+    stage.look()
+    stage.add(Click((95, 90)))
+    stage.accept()
+    stage.controller.propagate()
+    stage.wait()
+    stage.controller.go_to_position(13)
+    stage.wait()
+    stage.panel.folds["volume"].expand(animate=False)
+    stage.window("volume")
+
+
+@scene
+def series(stage: Stage) -> None:
+    """A folder of images, one after another."""
+    with tempfile.TemporaryDirectory() as folder:
+        cells = samples.load("simulated").image
+        corners = [cells[r : r + 300, c : c + 300] for r in (0, 200) for c in (0, 200)]
+        for number, picture in enumerate(corners, start=1):
+            Image.fromarray(picture).save(f"{folder}/field{number}.png")
+        stage.panel.first_steps.dismiss.click()
+        _, panel = stage.viewer.window.add_plugin_dock_widget("napari-pvpu", "Series", tabify=True)
+        desk = stage.controller.series
+        desk.open(folder)
+        desk.wait()
+        stage.look()
+        stage.add(Click((132, 161)))
+        stage.accept()
+        desk.done_image()
+        desk.wait()
+        stage.look()
+        stage.add(Click((20, 132)))
+        panel.parentWidget().raise_()
+        stage.window("series")
+        desk.close()
+        desk.wait()
+
+
 # The panel, state by state
 
 
@@ -265,6 +335,7 @@ def overlays(stage: Stage) -> None:
 def panel_states(stage: Stage) -> None:
     """The panel without an image, ready, at work, correcting, and with its parts unfolded."""
     stage.panel_only("panel-empty")
+    stage.panel.first_steps.dismiss.click()
     stage.open("coins")
     stage.panel_only("panel-ready")
     stage.add_in_peace(Click((43, 334)))

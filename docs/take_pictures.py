@@ -57,7 +57,7 @@ def _play(scene: str, out: Path) -> bool:
             | folders
             | {
                 "NAPARI_CONFIG": f"{home}/settings.yaml",
-                "NAPARI_PVPU_CACHE": "off",
+                "NAPARI_PVPU_CACHE": f"{home}/features",
             }
         )
         command = [sys.executable, "-W", "ignore", __file__, "--play", scene, "--out", str(out)]
