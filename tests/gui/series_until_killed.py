@@ -15,11 +15,12 @@ os.environ["NAPARI_PVPU_CACHE"] = "off"
 import napari
 
 from napari_pvpu import Click, attach
-from napari_pvpu.napari_side import journaling
+from napari_pvpu.napari_side import journaling, series_saving
 
 
 def main(folder: str, weights: str, sessions: str) -> None:
     journaling.sessions_folder = lambda: Path(sessions)
+    series_saving.AUTOSAVE_MS = 10**7
     viewer = napari.Viewer(show=False)
     controller = attach(viewer)
     controller.model, controller.device = weights, "cpu"

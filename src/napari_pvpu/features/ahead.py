@@ -126,6 +126,12 @@ class Plans:
             else:
                 self._plans.pop(name, None)
 
+    def rename(self, name: str, to: str) -> None:
+        """Give a plan, if there is one of the name, another name and so another place."""
+        with self._lock:
+            if name in self._plans:
+                self._plans[to] = self._plans.pop(name)
+
     def get(self, name: str) -> Plan | None:
         """Return a plan that is not at its end."""
         with self._lock:

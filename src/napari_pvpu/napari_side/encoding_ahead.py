@@ -35,10 +35,11 @@ if TYPE_CHECKING:
     from napari_pvpu.session import Session
     from napari_pvpu.source import ImageSource
 
-__all__ = ["AROUND", "CHOSEN", "NEXT", "EncodingAhead", "Scale"]
+__all__ = ["EncodingAhead", "Scale"]
 
-AROUND, CHOSEN, NEXT = "around", "chosen", "next"
-"""Plans, the most wanted first."""
+AROUND, CHOSEN, HERE, NEXT = "around", "chosen", "here", "next"
+"""Plans, the most wanted first: around the view at work, what the user has asked for, what is
+left of an image that was the next one and is at work by now, and the next image."""
 
 QUIET = 0.3
 """Seconds without anything done after which encoding goes on."""
@@ -87,10 +88,12 @@ class EncodingAhead(QObject):
         super().__init__()
         self._controller = weakref.ref(controller)
         self._around = True
-        self._gate, self._plans = Gate(), Plans((AROUND, CHOSEN, NEXT))
+        self._gate, self._plans = Gate(), Plans((AROUND, CHOSEN, HERE, NEXT))
         self._worker = Worker()
         self._viewer: Callable[[], Any] = _nobody
         self._seen: tuple[Any, ...] | None = None
+        self._image: Any = None
+        self._predictor: Callable[[], Any] = _nobody
         self._shown: tuple[Any, ...] = ()
         self._scales: tuple[Any, tuple[Scale, ...]] = (None, ())
         self._timer = QTimer(self)
@@ -122,12 +125,11 @@ class EncodingAhead(QObject):
         session = self._session
         if session is None:
             return ()
-        lengths = _lengths(session)
-        known = (session.source.token, tuple(lengths[:1]))
+        size, shape = session.predictor.view_size, session.shape
+        extents = likely_extents(shape, size, _lengths(session)[:1])
+        extents.append(extent_for(extents[-1] / 2, 1.0, size))
+        known = (shape, size, extents)
         if self._scales[0] != known:
-            size, shape = session.predictor.view_size, session.shape
-            extents = likely_extents(shape, size, lengths[:1])
-            extents.append(extent_for(extents[-1] / 2, 1.0, size))
             found = [Scale(each, each / size, count_views(shape, each, size)) for each in extents]
             self._scales = known, tuple(found)
         return self._scales[1]
@@ -236,16 +238,32 @@ class EncodingAhead(QObject):
         session = self._session
         if session is None or not hasattr(session.predictor, "prepare"):
             return
+        self._turn_to(session)
         seen = (session.source.token, session.plane, session.view)
         if self._around and session.view is not None and seen != self._seen:
             self._seen = seen
             around = places_around(session.plane, session.view, session.shape, session.plane_shape)
             self._put(AROUND, Plan(session.source, around, len(around)))
 
+    def _turn_to(self, session: Session) -> None:
+        """Forget what was wanted of another image, or with another model."""
+        if session.predictor is not self._predictor():
+            if self._predictor() is not None:
+                self.stop()
+            self._predictor = weakref.ref(session.predictor)
+        if session.source.token != self._image:
+            self._image = session.source.token
+            for name in (AROUND, CHOSEN, HERE):
+                self._plans.drop(name)
+            following = self._plans.get(NEXT)
+            if following is not None and following.source is session.source:
+                self._plans.rename(NEXT, HERE)
+
     def _put(self, name: str, plan: Plan) -> None:
         session = self._session
         if session is None:
             return
+        self._turn_to(session)
         self._plans.put(name, plan)
         # The thread must not keep this object alive. One that is at work takes the new plan; then
         # this job finds nothing to do.

@@ -2,47 +2,25 @@
 
 from __future__ import annotations
 
-import time
-import weakref
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_info
-from qtpy.QtCore import QObject, QTimer, Signal
-from qtpy.QtWidgets import QApplication
+from qtpy.QtCore import QTimer
 
-from napari_pvpu.errors import PvpuError
-from napari_pvpu.napari_side.series_images import Opening, layer_of
-from napari_pvpu.napari_side.series_prefetch import Prefetch
-from napari_pvpu.napari_side.series_saving import AUTOSAVE_MS, Saving
-from napari_pvpu.napari_side.telling import sentence, tell
-from napari_pvpu.napari_side.worker import Worker
-from napari_pvpu.series import Series
+from napari_pvpu.napari_side.series_stage import SeriesStage
 from napari_pvpu.series_entries import State
-from napari_pvpu.series_work import read_entry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from os import PathLike
-
-    from napari.layers import Image
+    from collections.abc import Callable
 
     from napari_pvpu.napari_side.series_actions import SeriesActions
-    from napari_pvpu.napari_side.workspace import Workspace
-    from napari_pvpu.series_entries import Entry
-
-    StrPath = str | PathLike[str]
 
 __all__ = ["SeriesDesk"]
 
 
-class SeriesDesk(QObject):
+class SeriesDesk(SeriesStage):
     """Works on the images of a series in one viewer; get it from `Controller.series`.
-
-    Parameters
-    ----------
-    controller : Controller
-        Its viewer shows the image at work.
 
     Examples
     --------
@@ -57,125 +35,14 @@ class SeriesDesk(QObject):
     >>> desk.done_image()  # doctest: +SKIP
     """
 
-    changed = Signal()
-
     def __init__(self, controller: SeriesActions) -> None:
-        super().__init__()
-        self._controller = weakref.ref(controller)
-        self.series: Series | None = None
-        self._name: str | None = None
-        self._layer: Image | None = None
-        self._opening: Opening | None = None
-        self._reading: str | None = None
-        self._worker = Worker()
-        self._worker.busy_changed.connect(self.changed)
-        self._saving = Saving(self._worker)
-        self._saving.changed.connect(self.changed)
-        self._saving.due.connect(self._autosave)
-        self._prefetch = Prefetch(self._worker)
-        self._finishing = self._exchanging = False
+        super().__init__(controller)
         self._soon_count = 0
-        controller.changed.connect(self._follow)
-
-    # Which series
-
-    def open(
-        self,
-        images: StrPath | Iterable[StrPath],
-        results: StrPath | None = None,
-        format_name: str | None = None,
-    ) -> None:
-        """Open a folder or list of images, and go on where it was left.
-
-        Parameters
-        ----------
-        images, results, format_name
-            See `napari_pvpu.Series.open`.
-
-        Raises
-        ------
-        PvpuError
-            If there is no image, or the results cannot be read or written.
-        """
-        series = Series.open(images, results, format_name)
-        if self.series is not None:
-            self._leave(partial(self._begin, series))
-        else:
-            self._begin(series)
-
-    def close(self) -> None:
-        """Save what is at work and let go of the series; the image stays in the viewer."""
-        self._prefetch.forget()
-        self._finish()
-        self.series = self._name = self._layer = self._opening = self._reading = None
-        self.changed.emit()
-
-    def _begin(self, series: Series) -> None:
-        self._prefetch.forget()
-        self.series, self._name = series, None
-        if series.damaged:
-            show_info(
-                f"{series.damaged} lines of {series.results.name} are damaged; states of images "
-                "may be those of one step before."
-            )
-        start = series.current
-        if start is None or not start.unfinished:
-            start = series.next_unfinished(start.name if start is not None else None)
-        self.changed.emit()
-        if start is not None:
-            self._enter(start.name, +1)
-        else:
-            self._tell_end()
-
-    # What there is
-
-    @property
-    def entry(self) -> Entry | None:
-        """The image at work, None if there is none."""
-        if self.series is None or self._name is None:
-            return None
-        return self.series[self._name]
-
-    @property
-    def reading(self) -> str | None:
-        """Name of the image that is being read."""
-        return self._reading
-
-    @property
-    def saving(self) -> bool:
-        """Whether labels are being written."""
-        return self._saving.under_way
-
-    @property
-    def unsaved(self) -> bool:
-        """Whether objects of the image at work are in no file of labels yet."""
-        return self._saving.pending
-
-    @property
-    def trouble(self) -> str | None:
-        """Why labels could not be saved; None if they could."""
-        return self._saving.trouble
 
     @property
     def busy(self) -> bool:
-        """Whether images or labels are under way."""
-        controller = self._controller()
-        under_way = self._worker.busy or self._soon_count > 0
-        return under_way or (controller is not None and controller.busy)
-
-    def wait(self, seconds: float = 60.0) -> bool:
-        """Let napari go on until all is read, answered and saved; False if it took too long."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            if not self.busy:
-                if not self._saving.pending or self._saving.trouble is not None:
-                    return not self._saving.pending
-                self.save()
-            QApplication.processEvents()
-            time.sleep(0.001)
-        return False
-
-    # Going through
+        """Whether images or labels are under way, or about to be."""
+        return super().busy or self._soon_count > 0
 
     def next_image(self) -> None:
         """Go to the next image of the list, whatever its state."""
@@ -193,15 +60,6 @@ class SeriesDesk(QObject):
         """Note that the image at work is skipped, and go to the next unfinished one."""
         self._soon(partial(self._end_with, State.SKIPPED))
 
-    def go_to(self, name: str) -> None:
-        """Work on an image of the series; the one at work is saved first."""
-        if self.series is None or name == (self._reading or self._name):
-            return
-        entry = self.series[name]
-        if entry.trouble is not None:  # it may have been mended
-            self.series.update(name, trouble=None)
-        self._leave(partial(self._enter, name, 0))
-
     def mark(self, name: str, state: State | str) -> None:
         """Note what has become of an image."""
         if self.series is not None:
@@ -213,10 +71,6 @@ class SeriesDesk(QObject):
         if self.series is not None and format_name != self.series.format_name:
             self._noted(partial(setattr, self.series, "format_name", format_name))
             self.changed.emit()
-
-    def save(self) -> None:
-        """Save the labels of the image at work now, if there is anything new."""
-        self._save(None)
 
     def _soon(self, action: Callable[[], None]) -> None:
         """Do something when napari has finished with the key or the click that asked for it.
@@ -231,7 +85,7 @@ class SeriesDesk(QObject):
         action()
 
     def _step(self, step: int) -> None:
-        series, name = self.series, self._reading or self._name
+        series, name = self.series, self._heading or self._name
         if series is None or name is None:
             return
         entry = series.neighbour(name, step)
@@ -240,15 +94,18 @@ class SeriesDesk(QObject):
         if entry is None:
             show_info(f"This is the {'last' if step > 0 else 'first'} image of the series.")
         else:
-            self._leave(partial(self._enter, entry.name, step))
+            self._leave(entry.name, partial(self._enter, entry.name, step))
 
     def _end_with(self, state: State) -> None:
-        name = self._name
-        if self.series is None or name is None:
-            return
+        name, workspace = self._name, self._at_work
+        if self.series is None or name is None or self._heading is not None:
+            return  # on the way to another one
         if state is State.DONE:
+            if workspace is not None and workspace.session is None and workspace.trouble is None:
+                show_info("The image is not open yet; wait a moment.")
+                return
             self._saving.want_file()
-        self._leave(partial(self._mark_and_go_on, name, state))
+        self._leave(None, partial(self._mark_and_go_on, name, state))
 
     def _mark_and_go_on(self, name: str, state: State) -> None:
         series = self.series
@@ -264,172 +121,3 @@ class SeriesDesk(QObject):
     def _tell_end(self) -> None:
         assert self.series is not None
         show_info(f"Nothing is left to do in this series: {self.series.progress}.")
-
-    # From one image to the next
-
-    def _leave(self, then: Callable[[], None]) -> None:
-        """Save the image at work; go on once that is done. If it cannot be saved, it stays."""
-        controller = self._controller()
-        if controller is None:
-            return
-        if self._at_work is not None:
-            controller.wait()  # for prompts that are not answered yet
-        self._save(then)
-
-    def _save(self, then: Callable[[], None] | None) -> None:
-        workspace = self._at_work
-        if self.series is None or self._name is None or workspace is None:
-            if then is not None:
-                then()
-            return
-        workspace.take_paint()
-        self._follow_session(workspace)
-        self._saving.save(self.series, self._name, then)
-
-    def _enter(self, name: str, onward: int) -> None:
-        """Read an image and show it; if it cannot be read, go on in a direction."""
-        series = self.series
-        if series is None:
-            return
-        self._reading = name
-        found = self._prefetch.take(name)
-        if found is not None:
-            self._show(name, found)
-        else:
-            self._worker.submit(
-                "read", partial(read_entry, series[name]),
-                partial(self._on_read, name, onward), partial(self._on_unread, name, onward),
-            )  # fmt: skip
-        self.changed.emit()
-
-    def _on_read(self, name: str, onward: int, found: Any) -> None:
-        if name != self._reading or self.series is None:
-            return  # the user has gone elsewhere
-        try:
-            layer = layer_of(self.series[name], found)
-        except PvpuError as error:
-            self._on_unread(name, onward, error)
-        else:
-            self._show(name, layer)
-
-    def _on_unread(self, name: str, onward: int, error: Exception) -> None:
-        if name != self._reading or self.series is None:
-            return
-        self._reading = None
-        self.series.update(name, trouble=str(error))
-        tell(error)
-        self.changed.emit()
-        entry = self.series.next_unfinished(name) if onward > 0 else None
-        if onward < 0:
-            entry = self.series.neighbour(name, -1)
-        if entry is not None and entry.trouble is None:
-            self._enter(entry.name, onward)
-
-    def _show(self, name: str, layer: Image) -> None:
-        controller, series = self._controller(), self.series
-        if controller is None or series is None:
-            return
-        before, self._layer = self._layer, layer
-        self._name, self._reading, self._opening = name, None, None
-        self._saving.begin()
-        self._noted(partial(series.take_up, name))
-        controller.open()
-        self._exchanging = True
-        try:
-            controller.exchange(before, layer, self._new_opening)
-        finally:
-            self._exchanging = False
-        viewer = controller.viewer
-        if viewer is not None:
-            viewer.reset_view()
-        self.changed.emit()
-
-    def _new_opening(self) -> Opening:
-        """Return what opens the session of the image at work, and again with another model."""
-        assert self.series is not None
-        assert self._name is not None
-        labels = self._saving.unsaved_labels()
-        folder = self.series.sessions_folder(self._name)
-        self._opening = Opening(self.series[self._name], folder, labels)
-        return self._opening
-
-    # While an image is at work
-
-    @property
-    def _at_work(self) -> Workspace | None:
-        """What belongs to the image of the series, if it is the one that is worked on."""
-        controller = self._controller()
-        workspace = controller.workspace if controller is not None else None
-        return workspace if workspace is not None and workspace.image is self._layer else None
-
-    def _follow(self) -> None:
-        """Note what has been done to the image at work."""
-        controller = self._controller()
-        if controller is None or self.series is None or self._layer is None:
-            return
-        if not controller.is_open:
-            self._finish()
-            return
-        viewer = controller.viewer
-        if viewer is not None and not self._exchanging and self._layer not in viewer.layers:
-            self._on_layer_gone()
-            return
-        workspace = self._at_work
-        if workspace is None:
-            return
-        if workspace.trouble is not None:
-            self._on_trouble(sentence(workspace.trouble))
-        if workspace.session is not None:
-            self._follow_session(workspace)
-            if not controller.busy:
-                following = self.series.next_unfinished(self._name)
-                self._prefetch.want(following, controller.engine, controller.ahead)
-
-    def _follow_session(self, workspace: Workspace) -> None:
-        assert self.series is not None
-        assert self._name is not None
-        started = self._opening.started if self._opening is not None else None
-        self._saving.follow(workspace, started)
-        if self._saving.touched and self.series[self._name].state is State.UNTOUCHED:
-            self.mark(self._name, State.BEGUN)
-
-    def _autosave(self) -> None:
-        controller = self._controller()
-        if controller is not None and controller.busy:
-            QTimer.singleShot(AUTOSAVE_MS, self._autosave)
-        elif controller is not None and controller.is_open:
-            self.save()
-
-    def _on_trouble(self, why: str) -> None:
-        assert self.series is not None
-        assert self._name is not None
-        if self.series[self._name].trouble != why:
-            self.series.update(self._name, trouble=why)
-            self.changed.emit()
-
-    def _on_layer_gone(self) -> None:
-        """Let the image go that the user has taken out of the viewer; its session is on disk."""
-        self._saving.begin()
-        self._layer = self._name = self._opening = None
-        self.changed.emit()
-
-    def _finish(self) -> None:
-        """Save at once what is not saved; for the end, when nobody may wait for it."""
-        if self._finishing:
-            return
-        self._finishing = True
-        try:
-            self._worker.stop()
-            if self.series is not None and self._name is not None:
-                self._saving.save_now(self.series, self._name)
-        finally:
-            self._finishing = False
-
-    def _noted(self, change: Callable[[], Any]) -> bool:
-        """Note something in the series; tell if that cannot be written down."""
-        try:
-            change()
-        except PvpuError as error:
-            tell(error)
-            return False
-        return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -162,11 +163,17 @@ class SeriesPanel(QWidget):
     # What the user does
 
     def open(self, images: Any) -> None:
-        """Open a folder or files; tell if that cannot be done."""
+        """Open a folder or files, with the panel to segment them; tell if that cannot be done."""
         try:
             self.desk.open(images)
         except PvpuError as error:
             tell(error)
+            return
+        viewer = self.controller.viewer
+        if viewer is not None:
+            # Not in a script that only imports the package: napari does not know it then.
+            with suppress(KeyError, ValueError):
+                viewer.window.add_plugin_dock_widget("napari-pvpu", "Segment")
 
     def _on_open_folder(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, "Folder of images", self._start())

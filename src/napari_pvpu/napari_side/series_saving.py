@@ -133,6 +133,7 @@ class Saving(QObject):
 
     def save_now(self, series: Series, name: str) -> None:
         """Write what has changed at once, in this thread; for the end."""
+        self.pending |= self.under_way  # of which nobody will tell any more
         self.under_way, self._then = False, None
         try:
             export = self._export(series, name)

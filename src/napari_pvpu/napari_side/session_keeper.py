@@ -55,6 +55,7 @@ class SessionKeeper(QObject):
         self.opener: Callable[..., Opened] = journaling.open_kept
         """What opens a session; whoever keeps sessions elsewhere gives another one."""
         self._ending: Any = None
+        self._ticket = 0
         self._told_of_file = False
 
     def open(self, image: Image, look: Look, labels: Any = None) -> None:
@@ -79,7 +80,8 @@ class SessionKeeper(QObject):
             self.opener, self._engine, image_of(image), settings,
             journaling.sessions_folder(), _weakly(self._on_file_trouble),
         )  # fmt: skip
-        self._worker.submit("open", work, self._on_opened, self.not_opened.emit)
+        done = partial(self._on_opened, self._ticket)
+        self._worker.submit("open", work, done, self.not_opened.emit)
 
     def resume(self, image: Image) -> None:
         """Take up the session that was left before, in place of this one."""
@@ -99,8 +101,9 @@ class SessionKeeper(QObject):
         return opened.session
 
     def end(self) -> None:
-        """Let go of the session; its file is closed."""
+        """Let go of the session, also of one that is being opened; its file is closed."""
         self.session = None
+        self._ticket += 1
         if self._ending is not None:
             self._ending()
             self._ending = None
@@ -109,7 +112,10 @@ class SessionKeeper(QObject):
         """Do not offer the earlier session any more; its file stays."""
         self.earlier = None
 
-    def _on_opened(self, opened: Opened) -> None:
+    def _on_opened(self, ticket: int, opened: Opened) -> None:
+        if ticket != self._ticket:  # it has been let go of before it was there
+            journaling.end_journal(opened.session)
+            return
         self.earlier = opened.earlier
         if opened.trouble is not None:
             self._on_file_trouble(opened.trouble)
