@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,7 @@ from napari_pvpu.rendering import joint_box, paste, render
 from napari_pvpu.session_steps import SessionSteps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from napari_pvpu.current_object import CurrentObject
     from napari_pvpu.masks import Drawing
@@ -100,19 +101,34 @@ class SecondThoughts(SessionSteps):
         SessionError
             If there is no object that the network has answered.
         """
+        return self.propagation_question()()
+
+    def propagation_question(self) -> Callable[[], PropagationComparison]:
+        """Return what `compare_propagation` does, to be called in any thread.
+
+        It is about the object, and by the settings, of now.
+
+        Raises
+        ------
+        SessionError
+            If there is no object that the network has answered.
+        """
         current = self._current
         if current is None or current.state is None:
             raise SessionError("there is no mask to compare; add a prompt first")
+        return partial(self._compared, current, current.state, self._request_again(current))
+
+    def _compared(
+        self, current: CurrentObject, known: ObjectState, request: Request
+    ) -> PropagationComparison:
         # Asked afresh for the timings, and for the answer if it is not known yet.
-        fresh = self.compute(
-            replace(self._request_again(current), base=replace(current.state, propagated=None))
-        )
+        fresh = self.compute(replace(request, base=replace(known, propagated=None)))
         assert fresh.state is not None  # there are prompts
-        state = current.state if current.state.propagated is not None else fresh.state
+        state = known if known.propagated is not None else fresh.state
         drawings = [
             render(
                 replace(current, state=state),
-                replace(self._settings, value_propagation=on),
+                replace(request.settings, value_propagation=on),
                 self.shape,
                 self._rules,
             )

@@ -14,26 +14,34 @@ if TYPE_CHECKING:
 
 __all__ = [
     "accept",
-    "adopt",
+    "accept_into",
+    "adopt_labels",
     "compare_propagation",
     "copy_as_python",
     "delete_object",
+    "divide_here",
     "done_image",
+    "end_here",
     "fill_holes",
     "grow_object",
     "hold",
-    "keep_off",
+    "keep_off_labels",
     "keyboard_cursor",
+    "lose_here",
     "merge_at_cursor",
     "next_image",
     "next_uncertain",
     "open_at_cursor",
     "previous_image",
     "previous_uncertain",
+    "propagate",
+    "propagate_back",
+    "propagate_forward",
     "redo",
     "relabel_object",
     "remove_small_parts",
     "reset",
+    "show_tracks",
     "shrink_object",
     "skip",
     "skip_image",
@@ -183,14 +191,14 @@ def remove_small_parts(viewer: Viewer) -> None:
     attach(viewer).remove_small_parts()
 
 
-def adopt(viewer: Viewer) -> None:
+def adopt_labels(viewer: Viewer) -> None:
     """Begin with a copy of the objects of the selected Labels layer."""
-    attach(viewer).adopt()
+    attach(viewer).adopt_labels()
 
 
-def keep_off(viewer: Viewer) -> None:
+def keep_off_labels(viewer: Viewer) -> None:
     """Have objects leave out what is labelled in the selected Labels layer."""
-    attach(viewer).keep_off()
+    attach(viewer).keep_off_labels()
 
 
 def use_lasso(viewer: Viewer) -> None:
@@ -236,3 +244,43 @@ def skip(viewer: Viewer) -> None:
 def compare_propagation(viewer: Viewer) -> None:
     """Show the mask without and with spreading of corrections next to each other."""
     attach(viewer).compare_propagation()
+
+
+def propagate(viewer: Viewer) -> None:
+    """Carry the object to the planes on both sides of this one."""
+    attach(viewer).propagate()
+
+
+def propagate_forward(viewer: Viewer) -> None:
+    """Carry the object to the planes after this one."""
+    attach(viewer).propagate_forward()
+
+
+def propagate_back(viewer: Viewer) -> None:
+    """Carry the object to the planes before this one."""
+    attach(viewer).propagate_back()
+
+
+def end_here(viewer: Viewer) -> None:
+    """Say that the object is not in this plane."""
+    attach(viewer).end_here()
+
+
+def accept_into(viewer: Viewer) -> None:
+    """Keep what is marked as part of the object touched last."""
+    attach(viewer).accept_into()
+
+
+def divide_here(viewer: Viewer) -> None:
+    """Take two objects that begin in this frame for daughters."""
+    attach(viewer).divide_here()
+
+
+def lose_here(viewer: Viewer) -> None:
+    """Say that the object is not there from this frame on."""
+    attach(viewer).lose_here()
+
+
+def show_tracks(viewer: Viewer) -> None:
+    """Show the objects of a movie as a Tracks layer."""
+    attach(viewer).show_tracks()

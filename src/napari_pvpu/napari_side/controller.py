@@ -23,6 +23,7 @@ from napari_pvpu.napari_side.series_actions import SERIES_KEYS, SeriesActions
 from napari_pvpu.napari_side.shortcuts import Shortcuts
 from napari_pvpu.napari_side.telling import tell
 from napari_pvpu.napari_side.tools import MODES, PAINTING, Tool
+from napari_pvpu.napari_side.volumes import VOLUME_KEYS, Volumes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,6 +60,7 @@ KEYS = {
     "keyboard_cursor": "Y",
     **HAND_KEYS,
     **SERIES_KEYS,
+    **VOLUME_KEYS,
 }
 """Key of each action, by the name of the method. They are bound to our own layers alone: keys of
 the active layer come before all others in napari, and nobody else's layers are touched."""
@@ -74,7 +76,7 @@ WATCH_MS = 150
 """How often a session that is in the hands of the console is looked at for changes."""
 
 
-class Controller(Comparing, SeriesActions):
+class Controller(Comparing, SeriesActions, Volumes):
     """Interactive segmentation in one viewer; get it from `napari_pvpu.attach`.
 
     Parameters

@@ -22,6 +22,8 @@ GESTURES = {
     Tool.CLICK: ("Click", "click"),
     Tool.BOX: ("Drag a box", "drag"),
     Tool.SCRIBBLE: ("Draw a line", "draw"),
+    Tool.LASSO: ("Draw a line round it", "draw"),
+    Tool.POLYGON: ("Click corners round it", "click"),
 }
 """What each tool does, at the beginning of a line and behind a key."""
 BEGIN, ADD, TAKE = "begin an object", "add to the object", "take away from the object"

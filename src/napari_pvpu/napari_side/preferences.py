@@ -29,12 +29,13 @@ PLUGIN = "napari-pvpu"
 PAGES = {
     "segmentation": ("model", "device", "precision"),
     "masks": ("threshold", "value_propagation", "smoothing", "min_size", "overlap"),
+    "hands": ("batch", "filled_polygons", "mouse_buttons"),
     "store": ("keep_features", "limit_gb"),
     "panel": ("first_steps",),
 }
 """Parts of the page in the manifest, each with the settings of `Preferred` that it holds."""
 
-LIVE = PAGES["masks"]
+LIVE = (*PAGES["masks"], *PAGES["hands"])
 """Settings that the controller has properties for, and that change at once."""
 
 
@@ -48,6 +49,12 @@ class Preferred:
         As `Segmenter` takes them; for viewers opened from now on.
     threshold, value_propagation, smoothing, min_size, overlap
         As a session takes them; at once.
+    batch : bool
+        Whether each positive mark is an object of its own; at once.
+    filled_polygons : bool
+        Whether a polygon says what the object is, and not where it ends; at once.
+    mouse_buttons : str
+        What the buttons of the mouse mean, see `mouse_buttons.BUTTONS`; at once.
     keep_features : bool
         Whether what the encoder made of views is kept on the disk.
     limit_gb : float
@@ -64,6 +71,9 @@ class Preferred:
     smoothing: float = 0.0
     min_size: int = 0
     overlap: OverlapRule = "keep"
+    batch: bool = False
+    filled_polygons: bool = False
+    mouse_buttons: str = "opposite"
     keep_features: bool = True
     limit_gb: float = 2.0
     first_steps: bool = True
@@ -195,7 +205,7 @@ class Obedience(QObject):
         preferences.changed.connect(self._obey)
 
     def _obey(self, name: str, value: Any) -> None:
-        if name in LIVE and getattr(self._controller, name) != value:
+        if name in LIVE and getattr(self._controller, name, value) != value:
             setattr(self._controller, name, value)
         elif name == "limit_gb":
             self._limit(value)

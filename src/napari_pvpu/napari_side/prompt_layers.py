@@ -1,9 +1,10 @@
 """The two layers that a user draws prompts on, and the prompts read from them.
 
-Clicks live in a Points layer; boxes (rectangles) and scribbles (paths) in a Shapes layer. Two
-columns of features go with every prompt: ``polarity`` and ``order``, the latter because prompts
-of both layers together have one order in time. The prompts are always rebuilt from the layers
-as they stand, never from what an event says has changed.
+Clicks live in a Points layer; boxes (rectangles), scribbles (paths) and polygons in a Shapes
+layer. Two columns of features go with every prompt: ``polarity`` and ``order``, the latter because
+prompts of both layers together have one order in time; a third, ``filled``, goes with strokes. The
+prompts are always rebuilt from the layers as they stand, never from what an event says has
+changed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from napari.layers.base import ActionType
 from qtpy.QtCore import QTimer
 
 from napari_pvpu.errors import PromptError
+from napari_pvpu.napari_side.mouse_buttons import OPPOSITE, is_positive
 from napari_pvpu.napari_side.prompt_rows import (
     NEGATIVE,
     POSITIVE,
@@ -30,7 +32,7 @@ from napari_pvpu.napari_side.prompt_rows import (
     set_sizes,
     write_rows,
 )
-from napari_pvpu.prompts import Box, Click, PriorMask, Prompt, Scribble
+from napari_pvpu.prompts import Box, Click, Polygon, PriorMask, Prompt, Scribble
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -73,6 +75,10 @@ class PromptLayers:
         self._frame = frame
         self._on_change, self._on_notice = on_change, on_notice
         self._polarity = POSITIVE
+        self.filled = False
+        """Whether polygons that are drawn next are filled."""
+        self.buttons = OPPOSITE
+        """What the buttons of the mouse mean, one of `BUTTONS`."""
         self._masks: dict[int, PriorMask] = {}  # prompts that no layer can show, by their order
         self._stray: set[int] = set()  # orders of boxes that were clicked, not dragged
         self._editing = self._tidying = self._clicked_only = False
@@ -124,9 +130,9 @@ class PromptLayers:
     def read(self) -> tuple[Prompt, ...]:
         """Return all prompts in the order in which they were made, in pixels of the image.
 
-        Ellipses and polygons count as the boxes around them. What is still being drawn is left
-        out, and so is what cannot be a prompt (no area, a single point, wholly outside the
-        image), which a moment later is removed from its layer with a notice.
+        Ellipses count as the boxes around them. What is still being drawn is left out, and so is
+        what cannot be a prompt (no area, a single point, wholly outside the image), which a moment
+        later is removed from its layer with a notice.
         """
         prompts: list[tuple[int, Prompt]] = list(self._masks.items())
         for _, _, order, prompt in self._finished():
@@ -142,11 +148,12 @@ class PromptLayers:
         self._masks = {order: p for order, p in places if isinstance(p, PriorMask)}
         self._stray.clear()
         with self._silently():
-            for layer, kind in ((self.clicks, Click), (self.strokes, Box | Scribble)):
+            for layer, kind in ((self.clicks, Click), (self.strokes, Box | Scribble | Polygon)):
                 rows = [(order, prompt) for order, prompt in places if isinstance(prompt, kind)]
                 write_rows(layer, [prompt for _, prompt in rows], self._frame)
                 polarity = [POSITIVE if prompt.positive else NEGATIVE for _, prompt in rows]
-                self._dress(layer, polarity, [order for order, _ in rows])
+                filled = [getattr(prompt, "filled", False) for _, prompt in rows]
+                self._dress(layer, polarity, [order for order, _ in rows], filled)
 
     def add(self, prompt: Prompt) -> None:
         """Add one prompt as the newest, as if the user had drawn it."""
@@ -210,8 +217,8 @@ class PromptLayers:
         """Choose the polarity of what is about to be drawn; tell a click from a drag."""
         if not str(layer.mode).startswith("add"):
             return
-        turned = event.button == 2 or "Shift" in event.modifiers or "Control" in event.modifiers
-        self._set_defaults(opposite(self._polarity) if turned else self._polarity)
+        positive = is_positive(self.buttons, self.positive, event.button, event.modifiers)
+        self._set_defaults(POSITIVE if positive else NEGATIVE)
         start = np.asarray(event.pos)
         self._clicked_only = False
         yield
@@ -263,16 +270,22 @@ class PromptLayers:
         finally:
             self._editing = before
 
-    def _dress(self, layer: PromptLayer, polarity: Sequence[str], orders: Sequence[int]) -> None:
+    def _dress(
+        self,
+        layer: PromptLayer,
+        polarity: Sequence[str],
+        orders: Sequence[int],
+        filled: Sequence[bool] | None = None,
+    ) -> None:
         with self._silently():
-            dress(layer, polarity, orders)
+            dress(layer, polarity, orders, filled)
         self._rows[layer] = rows_of(layer)
         self._set_defaults(self._polarity)  # napari has made the last row the default
 
     def _set_defaults(self, polarity: str) -> None:
         with self._silently():
             for layer in self.layers:
-                set_defaults(layer, polarity)
+                set_defaults(layer, polarity, self.filled)
 
     def _deselect(self) -> None:
         """Put away the handles of what has just been drawn: they hide its colour.

@@ -9,7 +9,7 @@ from napari.layers import Points, Shapes
 
 from napari_pvpu.errors import PromptError
 from napari_pvpu.napari_side.geometry import placement
-from napari_pvpu.prompts import Box, Click, Prompt, Scribble
+from napari_pvpu.prompts import Box, Click, Polygon, Prompt, Scribble
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,7 @@ __all__ = [
     "UNORDERED",
     "PromptLayer",
     "dress",
+    "filled_rows",
     "make_layers",
     "opposite",
     "prompt_of_row",
@@ -39,6 +40,10 @@ COLORS = {POSITIVE: "#2d8cff", NEGATIVE: "#ff8c1a"}
 """Blue and orange: told apart with every kind of colour vision, and on grey."""
 
 TRANSPARENT = "#00000000"
+FILLING = 0x38
+"""Opacity, of 255, of what a filled polygon is filled with."""
+
+POLYGON_MODES = ("add_polygon", "add_polygon_lasso")
 
 SYMBOLS = {POSITIVE: "disc", NEGATIVE: "x"}
 
@@ -56,7 +61,7 @@ def make_layers(frame: Frame) -> tuple[Points, Shapes]:
     strokes = Shapes(ndim=ndim, name="Boxes and scribbles", opacity=0.9, **there)
     for layer in (clicks, strokes):
         frame.place(layer)
-        layer.features = {"polarity": np.array([], object), "order": np.array([], int)}
+        layer.features = _table(layer, (), (), ())
     return clicks, strokes
 
 
@@ -71,6 +76,13 @@ def rows_of(layer: PromptLayer) -> list[tuple[str, int]]:
     return list(zip(polarity, (int(order) for order in table["order"]), strict=True))
 
 
+def filled_rows(layer: Shapes) -> list[bool]:
+    """Return of each row whether it is a filled polygon."""
+    table = layer.features.iloc[: len(layer.data)]
+    pairs = zip(table["filled"], layer.shape_type, strict=True)
+    return [bool(filled) and kind == "polygon" for filled, kind in pairs]
+
+
 def opposite(polarity: str) -> str:
     """Return the other polarity."""
     return NEGATIVE if polarity == POSITIVE else POSITIVE
@@ -79,7 +91,8 @@ def opposite(polarity: str) -> str:
 def prompt_of_row(layer: PromptLayer, index: int, polarity: str, frame: Frame) -> Prompt:
     """Read a row as a prompt in pixels of the image.
 
-    Points are clicks, lines and paths are scribbles, anything else is the box around it.
+    Points are clicks, lines and paths are scribbles, polygons are polygons, anything else is the
+    box around it.
 
     Raises
     ------
@@ -93,6 +106,10 @@ def prompt_of_row(layer: PromptLayer, index: int, polarity: str, frame: Frame) -
     elif layer.shape_type[index] in ("line", "path"):
         moved = np.any(np.diff(points, axis=0) != 0, axis=1)
         prompt = Scribble(points[np.concatenate([[True], moved])], positive)
+    elif layer.shape_type[index] == "polygon":
+        # napari leaves the mouse's last position behind the last corner.
+        moved = np.any(points != np.roll(points, 1, axis=0), axis=1)
+        prompt = Polygon(points[moved], positive, filled_rows(layer)[index])
     else:
         prompt = Box(tuple(points.min(axis=0)), tuple(points.max(axis=0)), positive)
     row0, col0, row1, col1 = prompt.bounds
@@ -105,7 +122,9 @@ def prompt_of_row(layer: PromptLayer, index: int, polarity: str, frame: Frame) -
     return prompt
 
 
-def write_rows(layer: PromptLayer, prompts: Sequence[Click | Scribble | Box], frame: Frame) -> None:
+def write_rows(
+    layer: PromptLayer, prompts: Sequence[Click | Scribble | Box | Polygon], frame: Frame
+) -> None:
     """Make these prompts the layer's only rows; all of them must fit the layer's kind."""
     layer.selected_data = set()
     if len(layer.data):
@@ -119,15 +138,24 @@ def write_rows(layer: PromptLayer, prompts: Sequence[Click | Scribble | Box], fr
     layer.selected_data = set()
 
 
-def dress(layer: PromptLayer, polarity: Sequence[str], orders: Sequence[int]) -> None:
+def dress(
+    layer: PromptLayer,
+    polarity: Sequence[str],
+    orders: Sequence[int],
+    filled: Sequence[bool] | None = None,
+) -> None:
     """Set the features of all rows, and the colours and symbols that go with them.
+
+    `filled` says which strokes are filled polygons; by default those that are so already.
 
     What is there already is not set again: napari refreshes the layer, and much around it, each
     time.
     """
-    table = layer.features
-    if len(table) != len(orders) or rows_of(layer) != list(zip(polarity, orders, strict=True)):
-        layer.features = {"polarity": np.array(polarity, object), "order": np.array(orders, int)}
+    known = [] if isinstance(layer, Points) else filled_rows(layer)
+    filled = known if filled is None or isinstance(layer, Points) else list(filled)
+    rows = list(zip(polarity, orders, strict=True))
+    if len(layer.features) != len(orders) or rows_of(layer) != rows or known != filled:
+        layer.features = _table(layer, polarity, orders, filled)
     if not len(polarity):
         return
     colors = [COLORS[value] for value in polarity]
@@ -140,8 +168,9 @@ def dress(layer: PromptLayer, polarity: Sequence[str], orders: Sequence[int]) ->
     else:
         if not _colored(layer.edge_color, colors):
             layer.edge_color = colors
-        if np.any(np.asarray(layer.face_color)[:, 3]):
-            layer.face_color = [TRANSPARENT] * len(colors)
+        faces = [_face(value, full) for value, full in zip(polarity, filled, strict=True)]
+        if not _colored(layer.face_color, faces):
+            layer.face_color = faces
 
 
 def set_sizes(layer: PromptLayer, pixel: float) -> None:
@@ -160,35 +189,50 @@ def set_sizes(layer: PromptLayer, pixel: float) -> None:
                 layer.edge_width = [LINE_PIXELS * pixel] * layer.nshapes
 
 
-def set_defaults(layer: PromptLayer, polarity: str) -> None:
-    """Make the next row one of this polarity; rows that exist stay as they are."""
+def set_defaults(layer: PromptLayer, polarity: str, filled: bool = False) -> None:
+    """Make the next row one of this polarity; rows that exist stay as they are.
+
+    A polygon that is drawn next is filled if `filled`.
+    """
     defaults = layer.feature_defaults
-    wanted = {"polarity": polarity, "order": UNORDERED}
+    wanted = _table(layer, [polarity], [UNORDERED], [filled])
     with layer.block_update_properties():
-        if any(defaults[name].iloc[0] != value for name, value in wanted.items()):
-            layer.feature_defaults = {
-                "polarity": np.array([polarity], object), "order": np.array([UNORDERED])
-            }  # fmt: skip
+        if any(defaults[name].iloc[0] != value[0] for name, value in wanted.items()):
+            layer.feature_defaults = wanted
         color = f"{COLORS[polarity]}ff"  # with alpha, as napari writes it
         if isinstance(layer, Points):
             looks = {"face_color": color, "symbol": SYMBOLS[polarity]}
         else:
-            looks = {"face_color": TRANSPARENT, "edge_color": color}
+            full = filled and str(layer.mode) in POLYGON_MODES
+            looks = {"face_color": _face(polarity, full), "edge_color": color}
         for name, value in looks.items():
             if str(getattr(layer, f"current_{name}")) != value:
                 setattr(layer, f"current_{name}", value)
 
 
 def _colored(rgba: Any, colors: Sequence[str]) -> bool:
-    """Tell whether rows (n, 4) have these colours, ``#rrggbb``."""
-    wanted = [[*bytes.fromhex(color[1:]), 255] for color in colors]
+    """Tell whether rows (n, 4) have these colours, ``#rrggbb`` or ``#rrggbbaa``."""
+    wanted = [[*bytes.fromhex(f"{color[1:]}ff"[:8])] for color in colors]
     rgba = np.asarray(rgba)
     return len(rgba) == len(wanted) and np.allclose(rgba, np.divide(wanted, 255), atol=1e-3)
 
 
+def _face(polarity: str, filled: bool) -> str:
+    return f"{COLORS[polarity]}{FILLING:02x}" if filled else TRANSPARENT
+
+
+def _table(
+    layer: PromptLayer, polarity: Sequence[str], orders: Sequence[int], filled: Sequence[bool]
+) -> dict[str, Any]:
+    """Return a table of features."""
+    table = {"polarity": np.array(polarity, object), "order": np.array(orders, int)}
+    return table if isinstance(layer, Points) else {**table, "filled": np.array(filled, bool)}
+
+
 def _shape_of(prompt: Any, frame: Frame, layer: Shapes) -> tuple[Any, str]:
-    if isinstance(prompt, Scribble):
-        return frame.write(prompt.path, layer), "path"
+    if isinstance(prompt, Scribble | Polygon):
+        kind = "path" if isinstance(prompt, Scribble) else "polygon"
+        return frame.write(prompt.path, layer), kind
     (top, left), (bottom, right) = prompt.start, prompt.stop
     corners = [(top, left), (top, right), (bottom, right), (bottom, left)]
     return frame.write(corners, layer), "rectangle"

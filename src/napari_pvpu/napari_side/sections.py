@@ -16,11 +16,15 @@ from qtpy.QtCore import Qt
 from superqt import QCollapsible
 
 from napari_pvpu.napari_side.views.ahead_section import AheadSection
+from napari_pvpu.napari_side.views.compare_section import CompareSection
+from napari_pvpu.napari_side.views.hands_section import HandsSection
 from napari_pvpu.napari_side.views.history_section import HistorySection
 from napari_pvpu.napari_side.views.image_section import ImageSection
 from napari_pvpu.napari_side.views.mask_section import MaskSection
+from napari_pvpu.napari_side.views.objects_section import ObjectsSection
 from napari_pvpu.napari_side.views.shortcut_section import ShortcutSection
 from napari_pvpu.napari_side.views.store_section import StoreSection
+from napari_pvpu.napari_side.views.volume_section import VolumeSection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,6 +77,10 @@ class Section:
 SECTIONS = (
     Section("seen", "Axes and channels", Place.IMAGE, ImageSection),
     Section("mask", "More about the mask", Place.MASK, MaskSection),
+    Section("hands", "Polygons, batch, mouse", Place.MASK, HandsSection),
+    Section("compare", "Compare EM off and on", Place.MASK, CompareSection),
+    Section("objects", "Objects and scores", Place.OBJECTS, ObjectsSection),
+    Section("volume", "Volume and time", Place.OBJECTS, VolumeSection),
     Section("history", "History", Place.OBJECTS, HistorySection),
     Section("ahead", "Encode ahead", Place.OBJECTS, AheadSection),
     Section("store", "Kept features", Place.OBJECTS, StoreSection),
@@ -87,6 +95,7 @@ def folding(title: str, content: QWidget) -> QCollapsible:
     section.setDuration(0)
     section.addWidget(content)
     section.layout().setContentsMargins(0, 0, 0, 0)
+    section.layout().setSpacing(0)
     section.toggleButton().setObjectName("fold")
     section.toggleButton().setFocusPolicy(Qt.FocusPolicy.TabFocus)
     return section

@@ -26,7 +26,7 @@ TOOLS = (
     (Tool.BOX, "Box", "use_boxes", "Drag a box around the object"),
     (Tool.SCRIBBLE, "Scribble", "use_scribbles", "Draw a line along the object"),
     (Tool.LASSO, "Lasso", "use_lasso", "Draw a line round the object in one go"),
-    (Tool.POLYGON, "Polygon", "use_polygons", "Click corners round the object; a double click ends"),
+    (Tool.POLYGON, "Polygon", "use_polygons", "Click corners round the object; double click ends"),
     (Tool.PAINT, "Paint", "use_paint", "Paint the object with napari's brush"),
 )
 ICON = QSize(16, 16)
@@ -59,6 +59,7 @@ class Drawing(QWidget):
         for group, buttons in zip(self._groups, groups, strict=True):
             for each in buttons:
                 each.setCheckable(True)
+                each.setObjectName(each.objectName() or "tool")
                 each.setIconSize(ICON)
                 group.addButton(each)
             for first in range(0, len(buttons), PER_ROW):

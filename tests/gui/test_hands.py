@@ -1,0 +1,316 @@
+"""Polygons, batches, marks gathered under a key and the mouse's buttons, with a real mouse."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtGui import QKeyEvent
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+
+from napari_pvpu import Box, Click, Polygon, Scribble, attach
+from napari_pvpu.napari_side.mouse_buttons import BUTTONS, is_positive
+from napari_pvpu.napari_side.prompt_rows import COLORS, POSITIVE
+from napari_pvpu.napari_side.tools import Tool
+from napari_pvpu.polygons import fill
+
+pytestmark = pytest.mark.gui
+
+SHIFT = Qt.KeyboardModifier.ShiftModifier
+NO_KEY = Qt.KeyboardModifier.NoModifier
+RIGHT = Qt.MouseButton.RightButton
+LOOP = [(12, 24), (12, 56), (48, 58), (50, 22), (14, 22)]
+A, B, C = (30, 40), (60, 90), (80, 20)
+
+
+@pytest.fixture
+def viewer(make_napari_viewer):
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1000, 760)
+    return viewer
+
+
+@pytest.fixture
+def controller(viewer, blobs):
+    viewer.add_image(blobs, name="blobs")
+    controller = attach(viewer)
+    assert controller.wait()
+    QTest.qWait(30)
+    viewer.reset_view()
+    QTest.qWait(30)
+    return controller
+
+
+@pytest.fixture
+def mouse(controller, viewer, make_mouse):
+    return make_mouse(viewer, viewer.layers["blobs"])
+
+
+def prompts_of(controller):
+    assert controller.wait()
+    return controller.session.prompts
+
+
+# Polygons
+
+
+def test_a_lasso_is_an_outline_that_holds_the_mask(controller, viewer, mouse) -> None:
+    mouse.press_key(Qt.Key.Key_R)
+    assert controller.tool is Tool.LASSO
+    mouse.drag(LOOP)
+    [outline] = prompts_of(controller)
+    assert isinstance(outline, Polygon)
+    assert (outline.positive, outline.filled) == (True, False)
+    np.testing.assert_allclose(outline.bounds, (12, 22, 50, 58), atol=3)
+    inside = fill(outline.path, (96, 128))
+    assert not (controller.session.mask & ~inside).any()
+    assert controller.tool is Tool.LASSO, "it stays in the hand"
+    strokes = viewer.layers["Boxes and scribbles"]
+    assert strokes.shape_type == ["polygon"]
+    assert np.asarray(strokes.face_color)[0, 3] == 0
+
+    mouse.drag([(28, 30), (28, 50), (40, 50), (40, 30)], SHIFT)
+    _, negative = prompts_of(controller)
+    assert not negative.positive
+    assert not (controller.session.mask & fill(negative.path, (96, 128))).any()
+
+    controller.undo()
+    assert prompts_of(controller) == (outline,)
+    assert len(strokes.data) == 1
+    controller.redo()
+    assert prompts_of(controller) == (outline, negative)
+    assert controller.workspace.prompts.read() == (outline, negative)
+
+
+def test_a_filled_polygon_is_clicked_corner_by_corner(controller, viewer, mouse) -> None:
+    mouse.press_key(Qt.Key.Key_P)
+    mouse.press_key(Qt.Key.Key_L)
+    assert controller.tool is Tool.POLYGON
+    assert controller.filled_polygons
+    for corner in ((15, 25), (15, 55), (45, 55)):
+        mouse.click(corner)
+    assert controller.workspace.prompts.read() == (), "it is still being drawn"
+    mouse.double_click((45, 25))
+    [polygon] = prompts_of(controller)
+    assert isinstance(polygon, Polygon)
+    assert polygon.filled
+    assert len(polygon.path) >= 4
+    np.testing.assert_allclose(polygon.bounds, (15, 25, 45, 55), atol=1)
+    strokes = viewer.layers["Boxes and scribbles"]
+    red, green, blue, alpha = np.asarray(strokes.face_color)[0]
+    assert 0 < alpha < 0.5
+    np.testing.assert_allclose(
+        np.round(np.multiply((red, green, blue), 255)), list(bytes.fromhex(COLORS[POSITIVE][1:]))
+    )
+
+    # Moved and deleted like any other
+    strokes.mode = "select"
+    strokes.selected_data = {0}
+    mouse.drag([(30, 40), (36, 46)])
+    [moved] = prompts_of(controller)
+    assert moved.filled
+    np.testing.assert_allclose(moved.bounds, np.add(polygon.bounds, 6), atol=1.5)
+    strokes.selected_data = {0}
+    strokes.remove_selected()
+    assert prompts_of(controller) == ()
+    assert "Polygon" in controller.session.to_python()
+    controller.undo()
+    assert prompts_of(controller) == (moved,)
+    assert strokes.features["filled"].tolist() == [True]
+
+
+def test_enter_ends_a_polygon_and_too_few_corners_are_told_of(controller, mouse, notices) -> None:
+    controller.use_polygons()
+    mouse.click((15, 25))
+    mouse.click((15, 55))
+    mouse.click((45, 40))
+    mouse.press_key(Qt.Key.Key_Return)
+    [polygon] = prompts_of(controller)
+    assert len(polygon.path) == 3
+    assert controller.session.objects == {}, "Enter only ended the polygon"
+    controller.reset()
+    controller.use_lasso()
+    mouse.drag([(15, 25), (15, 25)])
+    mouse.press_key(Qt.Key.Key_Return)
+    assert prompts_of(controller) == ()
+
+
+# Batches
+
+
+def test_each_mark_of_a_batch_is_an_object_and_a_step(controller, viewer, mouse) -> None:
+    controller.overlap = "overwrite"
+    mouse.press_key(Qt.Key.Key_B, SHIFT)
+    assert controller.batch
+    steps = controller.history_position
+    for position in (A, B, C):
+        mouse.click(position)
+    [last] = prompts_of(controller)
+    np.testing.assert_allclose(last.position, C, atol=1)
+    assert set(controller.session.objects) == {1, 2}
+    assert controller.history_position == steps + 3
+    assert len(viewer.layers["Clicks"].data) == 1
+    np.testing.assert_array_equal(viewer.layers["blobs objects"].data, controller.session.labels)
+
+    mouse.click((80, 30), SHIFT)  # corrects, and begins nothing
+    assert [prompt.positive for prompt in prompts_of(controller)] == [True, False]
+    assert set(controller.session.objects) == {1, 2}
+    controller.use_boxes()
+    mouse.drag([(40, 70), (80, 110)])
+    assert [type(prompt) for prompt in prompts_of(controller)] == [Box]
+    assert set(controller.session.objects) == {1, 2, 3}
+    assert controller.target == 3
+
+    for count in (2, 2, 1, 0, 0):
+        controller.undo()
+        controller.wait()
+        assert len(controller.session.objects) == count
+    for count in (0, 1, 2, 2, 3):
+        controller.redo()
+        assert len(controller.session.objects) == count
+
+
+def test_a_batch_faster_than_the_network_loses_nothing(controller) -> None:
+    controller.overlap, controller.batch = "overwrite", True
+    for position in (A, B, C):
+        controller.add(Click(position))
+    assert controller.wait()
+    assert set(controller.session.objects) == {1, 2}
+    assert controller.session.prompts == (Click(C),)
+    controller.add(Scribble([(80, 15), (80, 25)]))
+    assert controller.wait()
+    assert len(controller.session.prompts) == 2
+    controller.accept()
+    assert set(controller.session.objects) == {1, 2, 3}
+
+
+def test_a_batch_asks_whose_pixels_are_shared(controller, monkeypatch) -> None:
+    controller.add(Box((10, 20), (50, 60)))
+    controller.accept()
+    controller.overlap, controller.batch = "ask", True
+    asked: list[Exception] = []
+    monkeypatch.setattr(controller, "ask_overlap", lambda error: asked.append(error))
+    controller.add(Box((12, 22), (48, 58)))
+    controller.wait()
+    shared = controller.session.labels[controller.session.mask].any()
+    before = controller.session.prompts
+    controller.add(Click(B))
+    controller.wait()
+    assert bool(asked) == bool(shared)
+    if shared:
+        assert controller.session.prompts == before, "nothing was decided, nothing is done"
+        assert controller.workspace.prompts.read() == before
+        monkeypatch.setattr(controller, "ask_overlap", lambda error: "overwrite")
+        controller.add(Click(B))
+        controller.wait()
+    assert controller.session.prompts == (Click(B),)
+    assert 2 in controller.session.objects
+
+
+# Gathering
+
+
+def key_event(viewer, kind, repeated=False) -> None:
+    event = QKeyEvent(kind, Qt.Key.Key_F, NO_KEY, "f", repeated)
+    QApplication.sendEvent(viewer.window._qt_viewer.canvas.native, event)
+
+
+def test_marks_under_a_held_key_get_one_answer(controller, viewer, mouse) -> None:
+    key_event(viewer, QEvent.Type.KeyPress)
+    assert controller.holding
+    for position in (A, (34, 44)):
+        mouse.click(position)
+        key_event(viewer, QEvent.Type.KeyRelease, repeated=True)  # as X11 repeats keys
+        key_event(viewer, QEvent.Type.KeyPress, repeated=True)
+    mouse.click((10, 10), SHIFT)
+    controller.wait()
+    assert controller.session.prompts == ()
+    assert len(viewer.layers["Clicks"].data) == 3
+    key_event(viewer, QEvent.Type.KeyRelease)
+    assert not controller.holding
+    assert len(prompts_of(controller)) == 3
+    assert controller.history_position == 1
+    controller.undo()
+    controller.wait()
+    assert len(controller.session.prompts) == 2, "one mark at a time is taken back"
+
+
+def test_accepting_has_gathered_marks_answered_first(controller) -> None:
+    controller.hold()
+    controller.add(Click(A))
+    assert controller.session.prompts == ()
+    controller.undo()
+    assert controller.workspace.prompts.read() == ()
+    controller.add(Click(B))
+    assert controller.accept() == 1
+    assert controller.session.objects[1].prompts == (Click(B),)
+    assert not controller.holding
+
+
+# Buttons
+
+
+@pytest.mark.parametrize(
+    ("meaning", "wanted"),
+    [
+        ("opposite", [True, False, False, True]),
+        ("fixed", [True, False, True, False]),
+        ("swapped", [False, True, False, True]),
+        ("accept", [True, True, False, False]),
+        ("none", [True, True, False, False]),
+    ],
+)
+def test_what_the_buttons_mean(meaning, wanted) -> None:
+    """Left and right with positive chosen, then with negative chosen."""
+    assert meaning in BUTTONS
+    cases = [(chosen, button) for chosen in (True, False) for button in (1, 2)]
+    assert [is_positive(meaning, *case, ()) for case in cases] == wanted
+    turned = [is_positive(meaning, *case, ("Shift",)) for case in cases]
+    assert turned == [not each for each in wanted]
+
+
+def test_the_right_button_does_what_is_preferred(controller, mouse, viewer) -> None:
+    mouse.click(A)
+    mouse.click((10, 10), button=RIGHT)
+    assert [prompt.positive for prompt in prompts_of(controller)] == [True, False]
+    controller.mouse_buttons = "none"
+    mouse.click((12, 12), button=RIGHT)
+    QTest.qWait(5)
+    assert len(prompts_of(controller)) == 2
+    assert controller.tool is Tool.CLICK
+    controller.mouse_buttons = "swapped"
+    mouse.click((14, 12))
+    assert [prompt.positive for prompt in prompts_of(controller)] == [True, False, False]
+    controller.mouse_buttons = "accept"
+    mouse.click((12, 12), button=RIGHT)
+    QTest.qWait(5)
+    assert controller.wait()
+    assert set(controller.session.objects) == {1}
+    assert controller.tool is Tool.CLICK
+    with pytest.raises(ValueError, match="opposite, fixed"):
+        controller.mouse_buttons = "sideways"
+
+
+def test_the_section_shows_and_sets_all_of_it(controller, viewer) -> None:
+    _, panel = viewer.window.add_plugin_dock_widget("napari-pvpu", "Segment")
+    section = panel.sections["hands"]
+    section.batch.setChecked(True)
+    section.polygons.setCurrentIndex(1)
+    section.polygons.activated.emit(1)
+    section.mouse.setCurrentIndex(2)
+    section.mouse.activated.emit(2)
+    assert (controller.batch, controller.filled_polygons) == (True, True)
+    assert controller.mouse_buttons == "swapped"
+    controller.toggle_batch()
+    controller.toggle_filled_polygons()
+    controller.mouse_buttons = "opposite"
+    assert not section.batch.isChecked()
+    assert section.polygons.currentIndex() == section.mouse.currentIndex() == 0
+    section.hold.click()
+    assert controller.holding
+    section.hold.click()
+    assert not controller.holding
+    panel.tools[Tool.LASSO].click()
+    assert controller.tool is Tool.LASSO
+    assert panel.tools[Tool.LASSO].isChecked()
