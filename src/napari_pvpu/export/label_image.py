@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from napari_pvpu.errors import ExportError
 from napari_pvpu.export.units import unit_name
+from napari_pvpu.sparse_labels import SparseLabels, SparsePlane
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -88,7 +89,7 @@ class LabelImage:
     ----------
     labels : array of unsigned integers, up to (T, Z, Y, X)
         0 is background. Anything that slices into arrays will do; of a lazy array, one plane at a
-        time is read where the format allows.
+        time is read where the format allows. `SparseLabels` are never made into an array.
     axes : str
         One letter for each axis: "YX", "ZYX", "TYX" or "TZYX".
     scale : tuple of float
@@ -135,10 +136,16 @@ class LabelImage:
         rows, columns = self.units[-2:]
         return rows if rows == columns else "world"
 
-    def planes(self) -> Iterator[tuple[tuple[int, ...], Labels]]:
-        """Go through all planes, with their index over the plane axes; the last is fastest."""
+    def planes(self) -> Iterator[tuple[tuple[int, ...], Any]]:
+        """Go through all planes, with their index over the plane axes; the last is fastest.
+
+        Each is an array, or a `SparsePlane` of sparse labels.
+        """
         for index in product(*map(range, self.plane_shape)):
-            yield index, np.asarray(self.labels[index])
+            if isinstance(self.labels, SparseLabels):
+                yield index, SparsePlane(self.labels, index)
+            else:
+                yield index, np.asarray(self.labels[index])
 
     def position(self, index: tuple[int, ...]) -> dict[str, int]:
         """Return a plane's index by axis, such as ``{"t": 0, "z": 4}``."""
@@ -148,8 +155,13 @@ class LabelImage:
         """Return what is known of an object."""
         return self.objects.get(label, ObjectDetails())
 
-    def compact(self) -> Labels:
-        """Return the labels as an array of uint16, or of uint32 if some label needs it."""
+    def compact(self) -> Any:
+        """Return the labels as an array of uint16, or of uint32 if some label needs it.
+
+        Sparse labels stay sparse.
+        """
+        if isinstance(self.labels, SparseLabels):
+            return self.labels.astype(np.uint16 if self.labels.max() < 2**16 else np.uint32)
         labels = np.asarray(self.labels)
         largest = int(labels.max(initial=0))
         return np.ascontiguousarray(labels, np.uint16 if largest < 2**16 else np.uint32)
@@ -234,7 +246,9 @@ def as_label_image(
             f"labels with axes {axes} cannot be exported; rows and columns come last, after time "
             "and depth if there are any: YX, ZYX, TYX or TZYX"
         )
-    if len(keep) < labels.ndim:
+    if len(keep) < labels.ndim and isinstance(labels, SparseLabels):
+        labels = labels.without_axes(tuple(i for i in range(labels.ndim) if i not in keep))
+    elif len(keep) < labels.ndim:
         labels = labels[tuple(slice(None) if i in keep else 0 for i in range(labels.ndim))]
     return LabelImage(
         _unsigned(labels),
@@ -280,13 +294,13 @@ def _for_every_axis(what: str, given: Any, default: Any, axes: str) -> tuple[Any
 
 
 def objects_in_plane(
-    plane: Labels,
+    plane: Any,
 ) -> Iterator[tuple[int, npt.NDArray[np.bool_], tuple[int, int]]]:
     """Go through the objects of a plane.
 
     Parameters
     ----------
-    plane : array of unsigned integers, (rows, columns)
+    plane : array of unsigned integers, (rows, columns), or SparsePlane
         Labels.
 
     Yields
@@ -298,6 +312,10 @@ def objects_in_plane(
     origin : (row, col)
         Of the box.
     """
+    if isinstance(plane, SparsePlane):
+        for label, (top, left, bottom, right) in plane.boxes().items():
+            yield label, plane[top:bottom, left:right] == label, (top, left)
+        return
     numbers, values = numbered(plane)
     for number, box in enumerate(ndimage.find_objects(numbers), start=1):
         if box is not None:

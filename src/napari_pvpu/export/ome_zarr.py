@@ -17,7 +17,9 @@ import numpy as np
 from napari_pvpu.errors import ExportError
 from napari_pvpu.export.atomic import library, read_error, replaced_file, replaced_folder
 from napari_pvpu.export.label_image import LabelImage, ObjectDetails, as_label_image
+from napari_pvpu.export.sparse_files import write_zarr_levels
 from napari_pvpu.export.units import unit_name
+from napari_pvpu.sparse_labels import SparseLabels
 
 if TYPE_CHECKING:
     from napari_pvpu.export.label_image import About, Labels
@@ -49,7 +51,7 @@ def write_ome_zarr(
         Name of the labels in the ``labels`` group.
     levels : int
         1 for full size only, n for n - 1 smaller versions besides, each half as large, as long as
-        a row and a column are left.
+        a row and a column are left. `SparseLabels` get as many as a viewer needs.
     **about
         See `as_label_image`. Colours, and scores with other properties, of `objects` are kept.
 
@@ -116,29 +118,49 @@ def _write_group(
     data = image.compact()
     chunks = (1,) * len(image.plane_axes) + tuple(min(_CHUNK, size) for size in image.shape)
     group = zarr.open_group(str(folder), mode="w", zarr_format=version)
+    fmt = formats.FormatV04() if version == 2 else formats.FormatV05()
     with zarr.config.set({"array.write_empty_chunks": False}):
+        if isinstance(data, SparseLabels):
+            inner = group.require_group(f"labels/{name}")
+            datasets = write_zarr_levels(inner, image, data, _CHUNK, levels)
+            writer.write_multiscales_metadata(
+                inner, datasets, fmt=fmt, axes=axes, axes_units=units or None, name=name
+            )
+            writer.write_label_metadata(
+                group["labels"], name, fmt=fmt, **_label_metadata(image, data)
+            )
+            _name_version(group, version)
+            return
         writer.write_labels(
             data,
             group,
             name=name,
             scaler=None,
             scale_factors=[2**level for level in range(1, levels) if min(image.shape) >= 2**level],
-            fmt=formats.FormatV04() if version == 2 else formats.FormatV05(),
+            fmt=fmt,
             axes=axes,
             scale=dict(zip(axes, image.scale, strict=True)),
             axes_units=units or None,
             storage_options={"chunks": chunks},
             label_metadata=_label_metadata(image, data),
         )
+    _name_version(group, version)
+
+
+def _name_version(group: Any, version: int) -> None:
     if version == 3:  # which ome-zarr leaves out of this group
         listed = group["labels"].attrs
         listed["ome"] = {"version": "0.5", **listed["ome"]}
 
 
-def _label_metadata(image: LabelImage, data: Labels) -> dict[str, Any]:
+def _label_metadata(image: LabelImage, data: Any) -> dict[str, Any]:
     colours, properties = [], []
-    values, counts = np.unique(data, return_counts=True)
-    for label, count in zip(values.tolist(), counts.tolist(), strict=True):
+    if isinstance(data, SparseLabels):
+        areas = data.counts()
+    else:
+        values, counts = np.unique(data, return_counts=True)
+        areas = dict(zip(values.tolist(), counts.tolist(), strict=True))
+    for label, count in areas.items():
         if label == 0:
             continue
         details = image.details(label)

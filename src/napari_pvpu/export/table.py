@@ -10,11 +10,17 @@ import numpy as np
 
 from napari_pvpu.errors import ExportError
 from napari_pvpu.export.atomic import read_error, replaced_file
-from napari_pvpu.export.label_image import LabelImage, as_label_image, numbered
+from napari_pvpu.export.label_image import (
+    LabelImage,
+    as_label_image,
+    numbered,
+    objects_in_plane,
+)
+from napari_pvpu.sparse_labels import SparseLabels, SparsePlane
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from napari_pvpu.export.label_image import About, Labels
 
@@ -83,21 +89,64 @@ def measure(
     if stack is not None:
         wanted += [f"intensity_{what}" for what in _INTENSITIES]
     table: Table = {}
+    size = about_image.pixel_size
     for index, plane in about_image.planes():
-        numbers, values = numbered(plane)
-        pixels = None if stack is None else np.asarray(stack[index])
-        found = regionprops_table(
-            numbers.astype(np.int64),
-            pixels,
-            properties=wanted,
-            spacing=about_image.pixel_size,
-        )
-        if values is not None:
-            found["label"] = values[found["label"]]
-        for name, column in _columns(about_image, index, found, names).items():
-            table.setdefault(name, []).extend(column)
+        for numbers, values, pixels, origin in _pieces(plane, stack, index):
+            found = regionprops_table(
+                numbers.astype(np.int64), pixels, properties=wanted, spacing=size
+            )
+            if values is not None:
+                found["label"] = values[found["label"]]
+            _shift(found, origin, size)
+            for name, column in _columns(about_image, index, found, names).items():
+                table.setdefault(name, []).extend(column)
     _add_details(about_image, table)
     return table
+
+
+def _pieces(
+    plane: Any, stack: Any, index: tuple[int, ...]
+) -> Iterator[tuple[Any, Any, Any, tuple[int, int]]]:
+    """Yield numbered objects, their labels, their pixels and where they begin.
+
+    A plane that is an array in one piece, a sparse one object by object.
+    """
+    if not isinstance(plane, SparsePlane):
+        numbers, values = numbered(plane)
+        yield numbers, values, None if stack is None else np.asarray(stack[index]), (0, 0)
+        return
+    for label, mask, (row, col) in objects_in_plane(plane):
+        height, width = mask.shape
+        window = (slice(row, row + height), slice(col, col + width))
+        pixels = None if stack is None else stack[(*index, *window)]
+        yield mask, np.array([0, label]), pixels, (row, col)
+
+
+def _shift(found: dict[str, Any], origin: tuple[int, int], size: tuple[float, float]) -> None:
+    """Turn places in a piece into places in the plane."""
+    for axis in (0, 1):
+        found[f"centroid-{axis}"] = found[f"centroid-{axis}"] + origin[axis] * size[axis]
+        for side in (axis, axis + 2):
+            found[f"bbox-{side}"] = found[f"bbox-{side}"] + origin[axis]
+
+
+class _ChannelsLast:
+    """An image of any kind whose channels come last, read window by window."""
+
+    def __init__(self, image: Any, axis: int | None) -> None:
+        self._image, self._axis, self.dtype = image, axis, image.dtype
+        lengths = list(image.shape)
+        count = 1 if axis is None else lengths.pop(axis)
+        self.shape = (*lengths, count)
+
+    def __getitem__(self, window: tuple[Any, ...]) -> Any:
+        if self._axis is None:
+            return np.asarray(self._image[window])[..., None]
+        index = [*window]
+        axis = self._axis % self._image.ndim
+        index.insert(axis, slice(None))
+        dropped = sum(not isinstance(each, slice) for each in index[:axis])
+        return np.moveaxis(np.asarray(self._image[tuple(index)]), axis - dropped, -1)
 
 
 def _columns(
@@ -153,10 +202,13 @@ def _channels(
                 "have the same, or one axis for channels more"
             )
         axis = fits[-1] if fits[-1] == len(shape) - 1 else fits[0]
-    image = np.asarray(image)
+    if not isinstance(labels.labels, SparseLabels):
+        image = np.asarray(image)
     if image.dtype.kind not in "buif":
         raise ExportError(f"intensities of {image.dtype} cannot be measured; convert them first")
-    stack = image[..., None] if axis is None else np.moveaxis(image, axis, -1)
+    stack: Any = _ChannelsLast(image, axis)
+    if isinstance(image, np.ndarray):
+        stack = image[..., None] if axis is None else np.moveaxis(image, axis, -1)
     if stack.shape[:-1] != wanted:
         raise ExportError(
             f"an image of shape {shape} with its channels along axis {axis} does not go with "

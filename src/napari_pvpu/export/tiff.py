@@ -17,7 +17,9 @@ import numpy as np
 from napari_pvpu.errors import ExportError
 from napari_pvpu.export.atomic import read_error, replaced_file
 from napari_pvpu.export.label_image import LabelImage, as_label_image
+from napari_pvpu.export.sparse_files import TIFF_TILE, compressed_tiles
 from napari_pvpu.export.units import SYMBOLS, unit_name
+from napari_pvpu.sparse_labels import SparseLabels
 
 if TYPE_CHECKING:
     from napari_pvpu.export.label_image import About, Labels
@@ -48,7 +50,8 @@ def write_tiff(
     path : path
         Of the file.
     labels : array of integers, up to (T, Z, Y, X), or LabelImage
-        0 is background. Written as uint16, or as uint32 if a label is above 65,535.
+        0 is background. Written as uint16, or as uint32 if a label is above 65,535;
+        `SparseLabels` as OME-TIFF in tiles.
     ome : bool, optional
         Whether to write OME-TIFF. By default for several planes, for uint32, and for names that
         end in ``.ome.tif``.
@@ -64,6 +67,9 @@ def write_tiff(
 
     image = as_label_image(labels, **about)
     data = image.compact()
+    if isinstance(data, SparseLabels):
+        _write_tiles(path, image, data)
+        return
     one_plane = data.size == image.shape[0] * image.shape[1]
     for_imagej = one_plane and data.dtype == np.uint16
     if ome is None:
@@ -93,6 +99,19 @@ def write_tiff(
         }
     with replaced_file(path) as temporary:
         tifffile.imwrite(temporary, data, **how)
+
+
+def _write_tiles(path: str | os.PathLike[str], image: LabelImage, labels: SparseLabels) -> None:
+    """Write labels too large for an array as OME-TIFF in tiles, in the format for large files."""
+    import tifffile
+
+    tiles = compressed_tiles(labels)
+    with replaced_file(path) as temporary:
+        tifffile.imwrite(
+            temporary, tiles, shape=labels.shape, dtype=labels.dtype, bigtiff=True, ome=True,
+            tile=(TIFF_TILE, TIFF_TILE), compression="zlib", photometric="minisblack",
+            metadata=_ome_metadata(image), software="napari-pvpu",
+        )  # fmt: skip
 
 
 def _ome_metadata(image: LabelImage) -> dict[str, Any]:

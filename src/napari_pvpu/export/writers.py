@@ -11,6 +11,7 @@ from napari_pvpu.errors import ExportError
 from napari_pvpu.export.formats import FORMATS
 from napari_pvpu.export.label_image import LabelImage, ObjectDetails, as_label_image
 from napari_pvpu.export.table import write_table
+from napari_pvpu.sparse_labels import SparseLabels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -178,7 +179,11 @@ def _colours(image: LabelImage, colormap: Any) -> dict[int, tuple[int, int, int]
     """Ask a layer's colormap which colours its labels are shown in."""
     if not hasattr(colormap, "map"):
         return {}
-    labels: Sequence[int] = np.unique(np.asarray(image.labels)).tolist()
+    labels: Sequence[int]
+    if isinstance(image.labels, SparseLabels):
+        labels = list(image.labels.counts())
+    else:
+        labels = np.unique(np.asarray(image.labels)).tolist()
     if len(labels) > _MANY_COLOURS:
         return {}
     shown = np.atleast_2d(colormap.map(np.array(labels)))
