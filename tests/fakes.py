@@ -28,7 +28,7 @@ class FloodPredictor:
     def __init__(self, view_size: int = 128, tolerance: float = 0.2) -> None:
         self.view_size = view_size
         self.tolerance = tolerance
-        self.encoded = 0
+        self.encoded = self.carried = 0
         self.decoded: list[tuple[tuple[Prompt, ...], bool, bool]] = []
         self.broken = False
         self._kept: dict[Hashable, Any] = {}
@@ -62,6 +62,14 @@ class FloodPredictor:
         if propagation is not None:
             propagated = np.where(ndimage.binary_erosion(mask), 6, -6).astype(np.float32)
         return RawPrediction(logits, propagated, 0.9 if mask.any() else 0.1, 1.0, 2.0)
+
+    def carry(
+        self, known: Sequence[tuple[Any, Floats, float]], features: Any, settings: Any
+    ) -> Floats:
+        if self.broken:
+            raise RuntimeError("out of memory")
+        self.carried += 1
+        return np.asarray(known[0][1], np.float32)
 
     def _apply(self, mask: npt.NDArray[np.bool_], features: Floats, prompt: Prompt) -> None:
         size = self.view_size
