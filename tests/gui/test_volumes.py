@@ -1,0 +1,195 @@
+"""Objects over planes and frames in napari: carried, ended, divided, shown as tracks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tifffile
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+
+from napari_pvpu import Click, attach
+from napari_pvpu.napari_side.panel import Panel
+from napari_pvpu.napari_side.views.confidence_strip import color_of
+from napari_pvpu.plane_walk import WalkPolicy
+
+pytestmark = pytest.mark.gui
+
+ONE, TWO = (30.0, 40.0), (60.0, 90.0)
+
+
+@pytest.fixture
+def viewer(make_napari_viewer):
+    return make_napari_viewer(show=True)
+
+
+@pytest.fixture
+def begin(viewer, blobs, monkeypatch):
+    """Open a stack of the blobs, and the panel; objects are believed in everywhere."""
+    # Weights of the tests are random: what they say of a mask means nothing.
+    monkeypatch.setattr(WalkPolicy.__init__, "__defaults__", (-1.0, 0.0, 1e9, 1.0))
+
+    def begin(planes: int = 5, **options):
+        image = viewer.add_image(np.stack([blobs] * planes), name="blobs", **options)
+        viewer.dims.point = (0,) * viewer.dims.ndim
+        controller = attach(viewer)
+        assert controller.wait()
+        return controller, image
+
+    return begin
+
+
+def planes_with(controller, object_id: int) -> list[int]:
+    labels = np.asarray(controller.session.labels)
+    return np.flatnonzero((labels == object_id).any(axis=(1, 2))).tolist()
+
+
+def test_object_at_work_is_carried_both_ways_by_a_key(begin, viewer, make_mouse) -> None:
+    controller, image = begin()
+    viewer.dims.set_point(0, 2)
+    controller.add(Click(ONE))
+    mouse = make_mouse(viewer, image)
+    mouse.press_key(Qt.Key.Key_C)
+    assert controller.wait()
+    carried = planes_with(controller, 1)
+    assert carried == [0, 1, 2, 3, 4]
+    shown = viewer.layers["blobs objects"].data
+    np.testing.assert_array_equal(shown, controller.session.labels)
+    assert controller.history[-1] == "Propagate object 1"
+    assert viewer.dims.current_step[0] == 2, "one stays where one is"
+    controller.undo()
+    assert planes_with(controller, 1) == [2]
+    assert viewer.dims.current_step[0] == 2
+    controller.redo()
+    assert planes_with(controller, 1) == carried
+
+
+def test_panel_shows_progress_and_confidences(begin, viewer, qtbot) -> None:
+    controller, _ = begin(planes=7)
+    panel = Panel(viewer)
+    qtbot.addWidget(panel)
+    section = panel.sections["volume"]
+    panel.folds["volume"].expand(animate=False)
+    panel.show()
+    assert not section.both.isEnabled()
+    controller.add(Click(ONE))
+    assert controller.accept() == 1
+    assert section.both.isEnabled()
+    assert not section.time.isVisible()
+    seen = []
+    controller.changed.connect(lambda: seen.append(section.progress.isVisible()))
+    section.last.setValue(3)
+    section.both.click()
+    assert controller.wait()
+    assert True in seen
+    assert not section.progress.isVisible()
+    assert planes_with(controller, 1) == [0, 1, 2, 3]
+    assert list(controller.confidences) == [0, 1, 2, 3]
+    assert controller.confidences[0] is None
+    assert "planes 0 to 3" in section.said.text()
+    assert section.strip.words_at(0) == "Plane 0: annotated"
+    assert "sure" in section.strip.words_at(2)
+    assert "not there" in section.strip.words_at(6)
+    left, width = section.strip.place_of(3)
+    QTest.mouseClick(
+        section.strip,
+        Qt.MouseButton.LeftButton,
+        pos=section.strip.rect().topLeft()
+        + type(section.strip.rect().topLeft())(round(left + width / 2), 5),
+    )
+    assert viewer.dims.current_step[0] == 3
+    assert controller.session.plane == (3,)
+    panel.close()
+
+
+def test_colours_of_doubt_are_told_apart() -> None:
+    assert color_of(0).name() != color_of(1).name()
+    assert color_of(-3) == color_of(0)
+    assert color_of(3) == color_of(1)
+
+
+@pytest.mark.parametrize("keep", [True, False], ids=["stop", "cancel"])
+def test_carrying_can_be_left(begin, viewer, qtbot, keep) -> None:
+    controller, _ = begin(planes=40)
+    controller.add(Click(ONE))
+    assert controller.accept() == 1
+    controller.propagate()
+    qtbot.waitUntil(lambda: controller.under_way is None or controller.under_way.done > 0)
+    (controller.stop_propagation if keep else controller.cancel_propagation)()
+    assert controller.wait()
+    assert controller.under_way is None
+    carried = planes_with(controller, 1)
+    assert carried == list(range(len(carried)))
+    if not keep:
+        assert carried == [0]
+    assert controller.session.can_undo
+
+
+def test_prompts_are_answered_while_an_object_is_carried(begin, viewer, qtbot) -> None:
+    controller, _ = begin(planes=40)
+    controller.add(Click(ONE))
+    assert controller.accept() == 1
+    controller.propagate()
+    controller.add(Click(TWO))
+    assert controller.wait()
+    assert controller.session.prompts == (Click(TWO),)
+    assert len(planes_with(controller, 1)) > 1
+    assert controller.accept() == 2
+
+
+def test_object_ends_and_is_joined_by_keys(begin, viewer, make_mouse) -> None:
+    controller, image = begin(planes=6)
+    controller.add(Click(ONE))
+    controller.accept()
+    controller.propagate()
+    assert controller.wait()
+    viewer.dims.set_point(0, 3)
+    mouse = make_mouse(viewer, image)
+    mouse.press_key(Qt.Key.Key_X)
+    assert planes_with(controller, 1) == [0, 1, 2]
+    viewer.dims.set_point(0, 5)
+    controller.add(Click(ONE))
+    mouse.press_key(Qt.Key.Key_Return, Qt.KeyboardModifier.ShiftModifier)
+    assert controller.wait()
+    assert planes_with(controller, 1) == [0, 1, 2, 5]
+    assert list(controller.session.objects) == [1]
+
+
+def test_movie_has_divisions_and_tracks(begin, viewer, qtbot, tmp_path, notices) -> None:
+    controller, _ = begin(planes=4, axis_labels=("t", "y", "x"), scale=(1, 0.5, 0.5))
+    assert controller.axis == "T"
+    controller.add(Click(ONE))
+    controller.accept()
+    controller.carry_range = (0, 1)
+    controller.propagate()
+    assert controller.wait()
+    controller.carry_range = (None, None)
+    controller.show_tracks()
+    tracks = viewer.layers["blobs tracks"]
+    assert len(tracks.data) == 2
+    viewer.dims.set_point(0, 2)
+    for place in ((28.0, 34.0), TWO):
+        controller.add(Click(place))
+        controller.accept()
+    controller.divide_here()
+    assert controller.session.parents == {2: 1, 3: 1}
+    assert "divides into 2 and 3" in notices()[-1]
+    assert tracks.graph == {2: [1], 3: [1]}
+    assert len(tracks.data) == 4
+    controller.export_tracks(tmp_path / "01_RES")
+    assert controller.wait()
+    assert (tmp_path / "01_RES" / "res_track.txt").read_text() == "1 0 1 0\n2 2 2 1\n3 2 2 1\n"
+    assert tifffile.imread(tmp_path / "01_RES" / "mask001.tif").shape == (96, 128)
+    controller.undo()
+    assert controller.session.parents == {}
+
+
+def test_image_of_one_plane_is_told(viewer, blobs, notices) -> None:
+    viewer.add_image(blobs, name="flat")
+    controller = attach(viewer)
+    controller.add(Click(ONE))
+    controller.accept()
+    controller.propagate()
+    assert "one plane" in notices()[-1]
+    controller.show_tracks()
+    assert "time axis" in notices()[-1]
