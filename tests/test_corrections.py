@@ -42,7 +42,7 @@ def test_hold_takes_the_new_answer_where_nothing_was_known(positive):
 def test_a_mark_changes_its_neighbourhood_and_nothing_beyond_its_reach():
     # The mask ends at row 40, truly at row 37; the new answer shrinks it all around.
     before, now = square(10, 40), square(12, 37, 12, 48)
-    rules = replace(RULES, reach=(5.0,), reach_margin=0.0)
+    rules = replace(RULES, negative_reach=(5.0,), reach_margin=0.0)
     got = confine(now, before, VIEW, [Click((38, 30), False)], 2, 0.5, rules) > 0
     # The click lies two pixels inside: it reaches ten.
     assert not got[37:40, 28:33].any()
@@ -52,7 +52,7 @@ def test_a_mark_changes_its_neighbourhood_and_nothing_beyond_its_reach():
 
 
 def test_a_deep_mark_reaches_everything():
-    before, now = square(10, 50), square(10, 30)
+    before, now = square(10, 50), square(10, 32)
     got = confine(now, before, VIEW, [Click((40, 30), False)], 2, 0.5, RULES)
     assert ((got > 0) == (now > 0)).all()
 
@@ -61,9 +61,21 @@ def test_a_deep_mark_reaches_everything():
 def test_later_marks_reach_less_far(count, rows):
     before, now = square(0, 20, 0, 64), square(0, 60, 0, 64)
     click = Click((20, 30))  # one pixel outside the mask
-    got = confine(now, before, VIEW, [click], count, 0.5, replace(RULES, reach_margin=0.0)) > 0
+    rules = replace(RULES, reach=(10.0, 5.0), layer=(100.0, 100.0), reach_margin=0.0)
+    got = confine(now, before, VIEW, [click], count, 0.5, rules) > 0
     reached = np.flatnonzero(got[:, 30])[-1] - 20
     assert rows - 2 <= reached <= rows
+
+
+@pytest.mark.parametrize(("positive", "layers"), [(True, 3), (False, 2)])
+def test_a_mark_changes_a_layer_along_the_border_and_nothing_behind_it(positive, layers):
+    before = square(10, 40)
+    now = square(10, 60) if positive else square(10, 20)
+    click = Click((43, 30), True) if positive else Click((36, 30), False)  # 4 pixels from it
+    rules = replace(RULES, reach_margin=0.0)
+    got = confine(now, before, VIEW, [click], 3, 0.5, rules) > 0
+    moved = abs(np.flatnonzero(got[:, 30])[-1] - 39)
+    assert 4 * layers - 3 <= moved <= 4 * layers
 
 
 @pytest.mark.parametrize("positive", [True, False])

@@ -68,7 +68,8 @@ def confine(
     """Return logits that follow the new answer near new marks and the one before elsewhere.
 
     People correct an error in its middle. So the distance from a mark to the border of the mask
-    tells how large the error is, and a few times that is how far the correction may reach.
+    tells how large the error is: a few times that is how far the correction may reach along the
+    border, and about twice that how far away from it.
 
     Parameters
     ----------
@@ -91,6 +92,11 @@ def confine(
         The new answer as it is where the marks lie on the right side of the mask already: then
         they tell nothing about the size of an error.
     """
+    factors, layer = rules.reach, rules.layer[0]
+    if not marks[0].positive:
+        factors, layer = rules.negative_reach, rules.layer[1]
+    if not factors:
+        return now
     known = ~np.isnan(before)
     mask = known & (before > logit(threshold))
     inwards = ndimage.distance_transform_edt(~mask if marks[0].positive else mask)
@@ -99,12 +105,11 @@ def confine(
     depth = float(inwards[rows, cols].max())
     if depth == 0:
         return now
-    factor = rules.reach[min(max(count - 2, 0), len(rules.reach) - 1)]
-    reach = factor * depth + rules.reach_margin
+    reach = factors[min(max(count - 2, 0), len(factors) - 1)] * depth + rules.reach_margin
     elsewhere = np.ones(now.shape, bool)
     elsewhere[rows, cols] = False
     away = ndimage.distance_transform_edt(elsewhere)
-    weight = np.clip((reach - away) / max(FADE * reach, 1.0), 0, 1).astype(np.float32)
+    weight = np.minimum(_faded(away, reach), _faded(inwards, layer * depth + rules.reach_margin))
     weight[~known] = 1
     old = np.where(known, before, 0).clip(-SURE, SURE)
     return np.asarray(now.clip(-SURE, SURE) * weight + old * (1 - weight), np.float32)
@@ -116,3 +121,8 @@ def known_before(before: Floats, before_view: View, view: View) -> Floats:
         return before
     known = carry(np.ones_like(before), before_view, view) > 0.99
     return np.where(known, carry(before.clip(-SURE, SURE), before_view, view), np.nan)
+
+
+def _faded(distance: npt.NDArray[np.floating], limit: float) -> Floats:
+    """Return 1 at distance 0, 0 at the limit, and between them over the last part of the way."""
+    return ((limit - distance) / max(FADE * limit, 1.0)).clip(0, 1).astype(np.float32)

@@ -212,8 +212,7 @@ class Interaction:
         now = answer.astype(np.float32)
         if rules.hold:
             now = hold(now, old, marks[0].positive, threshold)
-        if rules.reach:
-            now = confine(now, old, state.view, marks, len(state.prompts), threshold, rules)
+        now = confine(now, old, state.view, marks, len(state.prompts), threshold, rules)
         return now.clip(-6e4, 6e4).astype(np.float16)
 
     def _first_look(self, base: ObjectState | None) -> _Look:
@@ -351,11 +350,12 @@ class Interaction:
         """Join what was seen before with the prior masks, at the precision that is kept."""
         prior = prior_probability(self._priors, view)
         known = [each for each in (carried, prior) if each is not None]
-        known += [filled_in_view(p.path, view) for p in self._polygons if p.positive]
-        fed = np.maximum.reduce(known).astype(np.float32) if known else None
+        shown = [filled_in_view(p.path, view) for p in self._polygons if p.positive]
+        known += [each.astype(np.float32) for each in shown]
+        fed = np.maximum.reduce(known) if known else None
         for polygon in self._polygons:
             if fed is not None and not polygon.positive:
-                fed[filled_in_view(polygon.path, view)] = 0
+                fed = np.where(filled_in_view(polygon.path, view), 0, fed).astype(np.float32)
         if self._request.paint is not None:
             fed = _painted(fed, self._request.paint, view)
         return None if fed is None else fed.astype(np.float16)

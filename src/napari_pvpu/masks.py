@@ -62,11 +62,15 @@ class MaskRules:
         How far below the threshold, in logits, dropped pixels are pushed.
     hold : bool
         Whether a mask only grows by positive marks and only shrinks by negative ones.
-    reach : tuple of float
-        How far a mark may change a mask, in units of its own distance from the mask's border: for
-        the second prompt of an object, the third and so on; the last for all that follow.
+    reach, negative_reach : tuple of float
+        How far a positive and a negative mark may change a mask, in units of its own distance from
+        the mask's border: for the second prompt of an object, the third and so on; the last for
+        all that follow. Empty for no limit.
+    layer : tuple of float
+        How deep a positive and a negative mark may change a mask, counted from the mask's border,
+        in the same units.
     reach_margin : float
-        Model pixels that are added to it.
+        Model pixels that are added to both.
     """
 
     disk_radius: float = 2.5
@@ -74,7 +78,9 @@ class MaskRules:
     speck_share: float = 0.2
     speck_margin: float = 1.0
     hold: bool = True
-    reach: tuple[float, ...] = (10.0, 5.0)
+    reach: tuple[float, ...] = (20.0, 10.0)
+    negative_reach: tuple[float, ...] = (8.0, 4.0)
+    layer: tuple[float, float] = (3.0, 2.0)
     reach_margin: float = 2.0
 
 

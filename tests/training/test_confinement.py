@@ -16,6 +16,7 @@ from napari_pvpu.training.confinement import confine_answers
 from napari_pvpu.views import View
 
 SIDE = 32
+RULES = MaskRules(layer=(1e6, 1e6))
 VIEW = View(0, 0, SIDE, SIDE)
 
 
@@ -49,7 +50,7 @@ def test_clicks_change_what_they_change_in_a_session(seed, positive, row, col, c
     mark = Click((row, col), positive=positive)
     old = before[0, 0].numpy()
     held = hold(now[0, 0].numpy(), old, positive, 0.5)
-    wanted = confine(held, old, VIEW, [mark], count, 0.5, MaskRules())
+    wanted = confine(held, old, VIEW, [mark], count, 0.5, RULES)
     np.testing.assert_allclose(ours, wanted, atol=1e-4)
 
 
@@ -59,7 +60,7 @@ def test_short_strokes_change_what_they_change_in_a_session():
     ours = confine_answers(now, before, slot(SCRIBBLE, True, *path), torch.tensor([3]))
     old = before[0, 0].numpy()
     held = hold(now[0, 0].numpy(), old, True, 0.5)
-    wanted = confine(held, old, VIEW, [Scribble(path)], 3, 0.5, MaskRules())
+    wanted = confine(held, old, VIEW, [Scribble(path)], 3, 0.5, RULES)
     np.testing.assert_allclose(ours[0, 0].numpy(), wanted, atol=1e-4)
 
 
@@ -79,4 +80,4 @@ def test_gradients_reach_the_neighbourhood_of_the_mark_alone():
     reached = now.grad[0, 0].nonzero()
     distance = (reached - torch.tensor([14, 20])).float().norm(dim=1)
     assert len(reached) > 0
-    assert float(distance.max()) < 5 * 1 + 2
+    assert float(distance.max()) < RULES.reach[1] * 1 + 2

@@ -47,8 +47,9 @@ def confine_answers(
 
     Notes
     -----
-    The same as `napari_pvpu.corrections.hold` and `confine` at a threshold of 0.5, batched and on
-    the device of the logits.
+    As `napari_pvpu.corrections.hold` and `confine` at a threshold of 0.5, batched and on the device
+    of the logits, but that corrections may go as deep as they reach: there is no
+    `MaskRules.layer`, for that would need the distance of every pixel from the border.
     """
     rules = MaskRules() if rules is None else rules
     positive = marks.positive[:, 0, None, None]
@@ -57,9 +58,9 @@ def confine_answers(
     held = torch.where(positive, inside & (new <= 0), ~inside & (new > 0))
     new = torch.where(held, old, new) if rules.hold else new
     away, depth = _distances(inside == positive, _samples(marks))
-    steps = (count - 2).clamp(0, len(rules.reach) - 1)
-    # Built from Python numbers on the device itself, so that nothing waits for a copy.
-    factor = sum((steps == i) * value for i, value in enumerate(rules.reach))
+    factor = torch.where(
+        marks.positive[:, 0], _factor(rules.reach, count), _factor(rules.negative_reach, count)
+    )
     reach = (factor * depth + rules.reach_margin)[:, None, None]
     weight = ((reach - away) / (FADE * reach).clamp(min=1)).clamp(0, 1)
     # A mark that lies on the right side already tells nothing about the size of an error.
@@ -68,6 +69,12 @@ def confine_answers(
     kind = marks.kind[:, 0]
     bound = ((kind == CLICK) | (kind == SCRIBBLE))[:, None, None]
     return torch.where(bound, shown, now[:, 0])[:, None]
+
+
+def _factor(factors: tuple[float, ...], count: Tensor) -> Tensor:
+    """Return the factor for so many prompts; numbers from the host would have to be waited for."""
+    steps = (count - 2).clamp(0, len(factors) - 1)
+    return torch.stack([(steps == i) * value for i, value in enumerate(factors)]).sum(0)
 
 
 def _samples(marks: PromptBatch) -> Tensor:
