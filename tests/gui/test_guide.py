@@ -91,21 +91,21 @@ def test_status_line_and_pointer_follow_the_mouse(panel, viewer, mouse, qtbot) -
     controller, alt = panel.controller, Qt.KeyboardModifier.AltModifier
     clicks = controller.workspace.prompts.clicks
     usual = clicks.cursor
-    assert viewer.help == "Click: begin an object"
+    assert viewer.status == "Click: begin an object"
     controller.add(Click((30.0, 40.0)))
     controller.accept()
     score = controller.session.objects[1].score
     move(mouse, (30, 40))
-    qtbot.waitUntil(lambda: "Alt+click opens object 1" in viewer.help)
-    assert viewer.help.endswith(f"object 1, score {score:.2f}")
+    qtbot.waitUntil(lambda: "Alt+click opens object 1" in viewer.status)
+    assert viewer.status.endswith(f"object 1, score {score:.2f}")
     move(mouse, (30, 40), alt)
-    qtbot.waitUntil(lambda: viewer.help.startswith("Alt+click: open object 1"))
+    qtbot.waitUntil(lambda: viewer.status.startswith("Alt+click: open object 1"))
     assert str(viewer.cursor.style) == "pointing"
     move(mouse, (30, 40))
-    qtbot.waitUntil(lambda: viewer.help.startswith("Click"))
+    qtbot.waitUntil(lambda: viewer.status.startswith("Click"))
     assert clicks.cursor == usual
     controller.use_boxes()
-    assert viewer.help.startswith("Drag a box")
+    assert viewer.status.startswith("Drag a box")
 
 
 @pytest.mark.gui
@@ -113,8 +113,20 @@ def test_outside_the_image_nothing_can_be_marked(panel, viewer, mouse, qtbot) ->
     viewer.scene.camera.zoom /= 2
     clicks = panel.controller.workspace.prompts.clicks
     move(mouse, (-20, 40))
-    qtbot.waitUntil(lambda: viewer.help.startswith("Outside"))
+    qtbot.waitUntil(lambda: viewer.status.startswith("Outside"))
     assert clicks.cursor == "forbidden"
     move(mouse, (60, 40))
-    qtbot.waitUntil(lambda: viewer.help.startswith("Click"))
+    qtbot.waitUntil(lambda: viewer.status.startswith("Click"))
     assert clicks.cursor != "forbidden"
+
+
+@pytest.mark.gui
+def test_napari_s_own_status_stays_in_front(panel, viewer) -> None:
+    told = {"layer_base": "blobs", "coordinates": "[30 40]: 180"}
+    viewer.status = told  # as napari does when the mouse moves
+    assert viewer.status["layer_base"] == "blobs"
+    assert viewer.status["coordinates"] == "[30 40]: 180   Click: begin an object"
+    panel.controller.positive = False
+    assert viewer.status["coordinates"].startswith("[30 40]: 180   Click: take away")
+    viewer.layers.selection.active = viewer.layers["blobs"]
+    assert viewer.status == told

@@ -5,14 +5,16 @@ from __future__ import annotations
 import pytest
 from napari.utils.theme import get_theme
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QAction
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QLabel, QPushButton
+from qtpy.QtWidgets import QLabel, QPushButton, QWidget
 
 from napari_pvpu import Click, attach
 from napari_pvpu.napari_side.controller import KEYS, Tool
 from napari_pvpu.napari_side.engine import bundled_models
 from napari_pvpu.napari_side.panel import NARROWEST, Panel
 from napari_pvpu.napari_side.sections import SECTIONS
+from napari_pvpu.napari_side.series_actions import SERIES_KEYS
 from napari_pvpu.napari_side.views.choosing import OTHER_WEIGHTS
 
 pytestmark = pytest.mark.gui
@@ -230,20 +232,10 @@ def test_tooltips_name_the_keys(panel) -> None:
         assert getattr(panel, name).toolTip()
 
 
-def test_every_action_has_a_button(panel) -> None:
-    buttons = {
-        "accept": panel.accept,
-        "undo": panel.undo,
-        "redo": panel.redo,
-        "reset": panel.reset,
-        "toggle_polarity": panel.negative,
-        "toggle_value_propagation": panel.propagation,
-        "use_clicks": panel.tools[Tool.CLICK],
-        "use_boxes": panel.tools[Tool.BOX],
-        "use_scribbles": panel.tools[Tool.SCRIBBLE],
-        **panel.edits,
-    }
-    assert buttons.keys() == KEYS.keys()
+def test_every_action_has_a_button_or_a_menu_entry(panel) -> None:
+    parts = (*panel.findChildren(QWidget), *panel.findChildren(QAction))
+    told = {part.property("action") for part in parts} - {None}
+    assert told == KEYS.keys() - SERIES_KEYS.keys()  # a series has a panel of its own
 
 
 def test_theme_reaches_the_panel(panel, viewer) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_pvpu.napari_side.controller import Controller
+    from napari_pvpu.napari_side.workspace import Workspace
 
 __all__ = ["Guide", "Under", "what_a_click_does"]
 
@@ -115,12 +116,18 @@ class Guide(QObject):
         self._outside = False
         self._usual: tuple[Layer, str, str] | None = None
         """Layer, mode and pointer that was there before ours."""
+        self._said = ""
+        self._told: str | dict[str, Any] = "Ready"
+        self._shown: str | dict[str, Any] | None = None
+        """What napari told last, and what was made of it."""
 
     def open(self) -> None:
         """Begin."""
         viewer = self._controller.viewer
         if viewer is not None:
             viewer.mouse_move_callbacks.append(self._on_move)
+            # After napari has shown its own.
+            viewer.events.status.connect(self._on_status, position="last")
         self._controller.changed.connect(self.tell)
 
     def close(self) -> None:
@@ -130,6 +137,9 @@ class Guide(QObject):
             viewer.mouse_move_callbacks.remove(self._on_move)
         self._controller.changed.disconnect(self.tell)
         self._point(None, None)
+        self._say("")
+        if viewer is not None:
+            viewer.events.status.disconnect(self._on_status)
 
     def tell(self) -> None:
         """Show what a click does now."""
@@ -137,23 +147,52 @@ class Guide(QObject):
         layer, tool = self._layer(), controller.tool
         work = controller.workspace
         if layer is None or work is None or tool is None:
+            self._say("")
             return
-        if not work.on_plane:
-            layer.help = NO_PLANE
-        elif self._outside and "Alt" not in self._modifiers:
-            layer.help = "Outside the image: nothing can be marked here"
-        elif controller.key_cursor.shown:
-            layer.help = controller.key_cursor.told
-        elif work.cutting is not None:
-            layer.help = f"Draw a line: cut object {work.cutting} in two"
-        else:
-            layer.help = what_a_click_does(
-                tool, controller.positive, work.has_object, self._under, self._modifiers,
-                controller.target,
-            )  # fmt: skip
+        self._say(self._line(work, tool))
         opens = "Alt" in self._modifiers and self._under is not None
         refused = not work.on_plane or (self._outside and "Alt" not in self._modifiers)
         self._point(layer, "pointing" if opens else "forbidden" if refused else None)
+
+    def _line(self, work: Workspace, tool: Tool) -> str:
+        controller = self._controller
+        if not work.on_plane:
+            return NO_PLANE
+        if controller.key_cursor.shown:
+            return controller.key_cursor.told
+        if self._outside and "Alt" not in self._modifiers:
+            return "Outside the image: nothing can be marked here"
+        if work.cutting is not None:
+            return f"Draw a line: cut object {work.cutting} in two"
+        return what_a_click_does(
+            tool, controller.positive, work.has_object, self._under, self._modifiers,
+            controller.target,
+        )  # fmt: skip
+
+    def _say(self, line: str) -> None:
+        """Put a line behind what napari's status line tells."""
+        if line != self._said:
+            self._said = line
+            self._add_line(self._told)
+
+    def _on_status(self, event: Any) -> None:
+        if event.value != self._shown:
+            self._told = event.value
+            self._add_line(event.value)
+
+    def _add_line(self, told: str | dict[str, Any]) -> None:
+        viewer = self._controller.viewer
+        if viewer is None:
+            return
+        # napari has a place for help in this line, but not while the mouse is on the canvas.
+        if not self._said:
+            self._shown = told
+        elif isinstance(told, dict):
+            where = told.get("coordinates", "")
+            self._shown = {**told, "coordinates": "   ".join(filter(None, [where, self._said]))}
+        else:
+            self._shown = self._said
+        viewer.status = self._shown
 
     def _on_move(self, viewer: Any, event: Any) -> None:
         work = self._controller.workspace

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, Qt
-from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_pvpu.napari_side import attach
 from napari_pvpu.napari_side.icons import draw_icon
@@ -17,7 +17,7 @@ from napari_pvpu.napari_side.views.first_steps import FirstStepsCard
 from napari_pvpu.napari_side.views.looks import colors_of, style_sheet
 from napari_pvpu.napari_side.views.steps import StepButtons
 from napari_pvpu.napari_side.views.telling import Telling
-from napari_pvpu.napari_side.views.widgets import tell_keys
+from napari_pvpu.napari_side.views.widgets import Scrolled, tell_keys
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QCloseEvent
@@ -80,12 +80,7 @@ class Panel(QWidget):
         self._add(self.step_buttons, *self._folds_at(Place.OBJECTS))
         self._layout.addStretch(1)
         # What does not fit is scrolled, but for what to do next.
-        self.scrolled = QScrollArea()
-        self.scrolled.setWidgetResizable(True)
-        self.scrolled.setFrameShape(QFrame.Shape.NoFrame)
-        self.scrolled.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.scrolled.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.scrolled.setWidget(content)
+        self.scrolled = Scrolled(content)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)

@@ -96,6 +96,7 @@ def folding(title: str, content: QWidget) -> QCollapsible:
     section.addWidget(content)
     section.layout().setContentsMargins(0, 0, 0, 0)
     section.layout().setSpacing(0)
+    section.content().layout().setContentsMargins(0, 0, 0, 4)
     section.toggleButton().setObjectName("fold")
     section.toggleButton().setFocusPolicy(Qt.FocusPolicy.TabFocus)
     return section

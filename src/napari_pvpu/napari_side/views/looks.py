@@ -28,6 +28,11 @@ QPushButton#fold, QPushButton#fold:checked {{
     background: transparent; text-align: left; padding: 2px;
 }}
 QPushButton#fold:hover {{ background-color: {foreground}; }}
+QPushButton#tool, QPushButton#positive, QPushButton#negative, QPushButton#step {{
+    padding: 4px 2px;
+}}
+QScrollBar:vertical {{ width: 8px; margin: 0; }}
+QScrollBar::sub-line:vertical, QScrollBar::add-line:vertical {{ height: 0; }}
 QFrame#card {{ background-color: {foreground}; border-radius: 3px; }}
 QLabel#hint {{
     background-color: {foreground}; border-left: 3px solid {current};

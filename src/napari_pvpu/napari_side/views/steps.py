@@ -31,9 +31,18 @@ EDITS = (
     ("smooth_object", "Smooth"),
     ("grow_object", "Grow by a pixel"),
     ("shrink_object", "Shrink by a pixel"),
+    ("merge_at_cursor", "Merge with the one under the mouse"),
+    ("remove_small_parts", "Remove small parts…"),
+    ("relabel_object", "Change its number…"),
     ("delete_object", "Delete"),
 )
 """Entries of the menu Edit object, by action."""
+
+LABELS = (
+    ("adopt_labels", "Begin with a Labels layer"),
+    ("keep_off_labels", "Keep off a Labels layer"),
+)
+"""Further entries, which have no keys."""
 
 
 class StepButtons(QWidget):
@@ -43,6 +52,8 @@ class StepButtons(QWidget):
         super().__init__()
         self._controller = controller
         self.steps = {action: button(text, tip, action) for action, text, tip in STEPS}
+        for each in self.steps.values():
+            each.setObjectName("step")
         self.steps["accept"].setObjectName("accept")
         self.edit = button(
             "Edit object",
@@ -69,6 +80,10 @@ class StepButtons(QWidget):
             entry = menu_entry(menu, text, action)
             entry.triggered.connect(getattr(self._controller, action))
             self.edits[action] = entry
+        menu.addSeparator()
+        for action, text in LABELS:
+            self.edits[action] = menu.addAction(text)
+            self.edits[action].triggered.connect(getattr(self._controller, action))
         return menu
 
     def _export_menu(self) -> QMenu:
@@ -98,7 +113,7 @@ class StepButtons(QWidget):
         self.steps["reset"].setEnabled(work is not None and work.has_object)
         self.steps["undo"].setEnabled(work is not None and work.can_undo)
         self.steps["redo"].setEnabled(work is not None and work.can_redo)
-        self.edit.setEnabled(work is not None and (work.has_object or work.object_count > 0))
+        self.edit.setEnabled(work is not None)
         some = work is not None and work.object_count > 0
         for each in self.exports.values():
             each.setEnabled(some and exporting is None)

@@ -4,16 +4,35 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QSignalBlocker, Qt
+from qtpy.QtCore import QSignalBlocker, QSize, Qt
 from qtpy.QtGui import QAction
-from qtpy.QtWidgets import QButtonGroup, QComboBox, QHBoxLayout, QMenu, QPushButton, QWidget
+from qtpy.QtWidgets import (
+    QButtonGroup,
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QMenu,
+    QPushButton,
+    QScrollArea,
+    QWidget,
+)
 
 from napari_pvpu.napari_side.shortcuts import as_shown
 
 if TYPE_CHECKING:
     from napari_pvpu.napari_side.shortcuts import Shortcuts
 
-__all__ = ["button", "check", "combo", "fill", "menu_entry", "row", "tell_keys", "with_tip"]
+__all__ = [
+    "Scrolled",
+    "button",
+    "check",
+    "combo",
+    "fill",
+    "menu_entry",
+    "row",
+    "tell_keys",
+    "with_tip",
+]
 
 
 def button(text: str, tip: str, action: str | None = None) -> QPushButton:
@@ -61,6 +80,25 @@ def combo(tip: str) -> QComboBox:
     made.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     made.setMinimumContentsLength(8)
     return made
+
+
+class Scrolled(QScrollArea):
+    """Scrolls a widget up and down, and is always wide enough for it beside the scroll bar."""
+
+    def __init__(self, content: QWidget) -> None:
+        super().__init__()
+        self.setObjectName("scrolled")
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setWidget(content)
+
+    def minimumSizeHint(self) -> QSize:
+        """Leave nothing cut off at the side."""
+        bar = self.verticalScrollBar().sizeHint().width()
+        width = self.widget().minimumSizeHint().width() + bar
+        return QSize(width, super().minimumSizeHint().height())
 
 
 def row(*widgets: QWidget) -> QHBoxLayout:
