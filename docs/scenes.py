@@ -126,11 +126,13 @@ class Stage:
         self.quiet()
         self._save(name, self.viewer.screenshot(canvas_only=False, flash=False))
 
-    def canvas(self, name: str, crop: tuple[slice, slice] | None = None) -> None:
-        """Take the canvas, without what is around it."""
+    def canvas(self, name: str) -> None:
+        """Take the canvas, without what is around it and around the image."""
         self.rest()
-        picture = self.viewer.screenshot(canvas_only=True, flash=False)
-        self._save(name, picture if crop is None else picture[crop])
+        picture = self.viewer.screenshot(canvas_only=True, flash=False)[..., :3]
+        lit = picture.max(axis=2) > 0
+        rows, cols = (np.flatnonzero(lit.any(axis=axis)) for axis in (1, 0))
+        self._save(name, picture[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1])
 
     def panel_only(self, name: str) -> None:
         """Take the panel, as high as what is in it."""
@@ -146,6 +148,14 @@ class Stage:
         self.rest()
         hidden = self.panel.scrolled.verticalScrollBar().maximum()
         self.viewer.window.resize(WINDOW[0], LOWEST + hidden)
+        self.rest()
+
+    def unfold(self, name: str) -> None:
+        """Unfold a part of the panel, and scroll to it."""
+        fold = self.panel.folds[name]
+        fold.expand(animate=False)
+        self.rest()
+        self.panel.scrolled.ensureWidgetVisible(fold.content(), 0, 20)
         self.rest()
 
     def menu_of(self, name: str, button: Any) -> None:
@@ -176,6 +186,7 @@ def scene(play: Callable[[Stage], None]) -> Callable[[Path], None]:
     def run(out: Path) -> None:
         stage = Stage(out)
         play(stage)
+        stage.wait()
         stage.viewer.close()
 
     SCENES[play.__name__] = run
@@ -234,6 +245,7 @@ def first_object(stage: Stage) -> None:
 def boxes(stage: Stage) -> None:
     """Boxes around cells, and clicks on what came along."""
     stage.open("simulated")
+    stage.controller.use_boxes()
     stage.play(_recorded("simulated-boxes"))
     stage.window("boxes")
 
@@ -242,6 +254,7 @@ def boxes(stage: Stage) -> None:
 def scribbles(stage: Stage) -> None:
     """Strokes along glands."""
     stage.open("ihc")
+    stage.controller.use_scribbles()
     stage.play(_recorded("ihc-scribbles"))
     stage.window("segment-panel")
 
@@ -265,8 +278,8 @@ def correcting(stage: Stage) -> None:
 @scene
 def overlays(stage: Stage) -> None:
     """Probability, uncertainty and the next click."""
-    stage.open("ihc", (390, 330, 1.6))
-    stage.add(Click((393, 315)))
+    stage.open("simulated", (150, 410, 2.6))
+    stage.add(Click((148, 407)))
     for name in ("probability", "uncertainty", "hint"):
         stage.controller.show_overlay(name)
         stage.wait()
@@ -298,7 +311,7 @@ def volume(stage: Stage) -> None:
     stage.wait()
     stage.controller.go_to_position(13)
     stage.wait()
-    stage.panel.folds["volume"].expand(animate=False)
+    stage.unfold("volume")
     stage.window("volume")
 
 
