@@ -338,7 +338,7 @@ def panel(viewer, folder):
 
 
 def shown(panel) -> list[tuple[str, str]]:
-    rows = panel.rows
+    rows = panel.list.rows
     return [
         (rows.data(rows.index(row, 0)), rows.data(rows.index(row, 1)))
         for row in range(rows.rowCount())
@@ -348,7 +348,21 @@ def shown(panel) -> list[tuple[str, str]]:
 def test_panel_before_a_series_invites(viewer) -> None:
     _, panel = viewer.window.add_plugin_dock_widget("napari-pvpu", "Series")
     assert not panel.welcome.isHidden()
+    assert panel.again.isHidden()
     assert panel._body.isHidden()
+
+
+def test_panel_offers_the_series_worked_on_last(desk, viewer, folder) -> None:
+    desk.done_image()
+    assert desk.wait()
+    desk.close()
+    _, panel = viewer.window.add_plugin_dock_widget("napari-pvpu", "Series")
+    assert f"“{folder.name[:10]}" in panel.again.text()
+    assert str(folder) in panel.again.toolTip()
+    panel.again.click()
+    assert desk.wait()
+    assert desk.entry.name == "img2.tif"
+    assert panel.again.isHidden()
 
 
 def test_panel_shows_states_objects_and_progress(panel) -> None:
@@ -356,16 +370,21 @@ def test_panel_shows_states_objects_and_progress(panel) -> None:
     panel.done.click()
     assert panel.desk.wait()
     assert shown(panel) == [("img1.tif", "1"), ("img2.tif", ""), ("img3.tif", "")]
-    assert panel.progress.text() == "1 of 3 done"
+    assert panel.progress.text() == "1 of 3 done · 1 object"
     assert (panel.bar.value(), panel.bar.maximum()) == (1, 3)
     assert panel.list.currentIndex().row() == 1
-    tip = panel.rows.data(panel.rows.index(0, 0), Qt.ItemDataRole.ToolTipRole)
+    tip = panel.list.rows.data(panel.list.rows.index(0, 0), Qt.ItemDataRole.ToolTipRole)
     assert tip == "img1.tif: done, 1 object"
     panel.skip.click()
     assert panel.desk.wait()
-    assert panel.progress.text() == "1 of 3 done, 1 skipped"
+    assert panel.progress.text() == "1 of 3 done, 1 skipped · 1 object"
     assert not panel.next.isEnabled()
-    panel.list.doubleClicked.emit(panel.rows.index(0, 0))
+    entry = panel.desk.series["img3.tif"]
+    actions = {each.text(): each for each in panel.list.menu_of(entry).actions()}
+    assert not actions["Mark as not begun"].isEnabled()
+    actions["Mark as skipped"].trigger()
+    assert panel.progress.text() == "1 of 3 done, 2 skipped · 1 object"
+    panel.list.doubleClicked.emit(panel.list.rows.index(0, 0))
     assert panel.desk.wait()
     assert panel.desk.entry.name == "img1.tif"
     assert not panel.previous.isEnabled()

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.theme import get_theme
-from qtpy.QtCore import QEvent, QSignalBlocker, QSize, Qt
+from qtpy.QtCore import QEvent, QSignalBlocker, Qt
 from qtpy.QtWidgets import (
     QFileDialog,
     QFormLayout,
-    QHeaderView,
     QLabel,
-    QMenu,
     QProgressBar,
-    QTreeView,
     QVBoxLayout,
     QWidget,
 )
@@ -26,19 +22,21 @@ from napari_pvpu.errors import PvpuError
 from napari_pvpu.export import FORMATS
 from napari_pvpu.napari_side import attach
 from napari_pvpu.napari_side.icons import draw_icon
-from napari_pvpu.napari_side.series_rows import NAME, OBJECTS, STATES, SeriesRows
+from napari_pvpu.napari_side.series_list import SeriesList
+from napari_pvpu.napari_side.series_recent import recent_series
 from napari_pvpu.napari_side.telling import sentence, tell
 from napari_pvpu.napari_side.views.looks import colors_of, style_sheet
 from napari_pvpu.napari_side.views.widgets import button, combo, fill, row, tell_keys
+from napari_pvpu.series import RESULTS
 
 if TYPE_CHECKING:
-    from qtpy.QtCore import QModelIndex, QPoint
     from qtpy.QtGui import QCloseEvent
 
 __all__ = ["SeriesPanel"]
 
 NARROWEST = 260
-SMALLEST_LIST = 120
+LONGEST_NAME = 22
+"""Letters of a folder's name that a button has room for."""
 
 WELCOME = (
     "Open a folder of images, or choose files, to annotate them one after another. Labels are "
@@ -61,7 +59,6 @@ class SeriesPanel(QWidget):
         self._docked = self._is_shut = False
         self.controller = attach(napari_viewer)
         self.desk = self.controller.series
-        self.rows = SeriesRows()
         self._build()
         self._lay_out()
         self._connect()
@@ -78,6 +75,7 @@ class SeriesPanel(QWidget):
         self.welcome = QLabel(WELCOME)
         self.welcome.setObjectName("hint")
         self.welcome.setWordWrap(True)
+        self.again = button("", "Go on with the series that you worked on last")
         self.folder, self.results = QElidingLabel(), QElidingLabel()
         for label in (self.folder, self.results):
             label.setElideMode(Qt.TextElideMode.ElideMiddle)
@@ -86,7 +84,7 @@ class SeriesPanel(QWidget):
         self.bar, self.progress = QProgressBar(), QLabel()
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(8)
-        self.list = self._list()
+        self.list = SeriesList()
         self.done = button(
             "Done, next image", "This image is done: go to the next unfinished one", "done_image"
         )
@@ -99,23 +97,6 @@ class SeriesPanel(QWidget):
         self.hint = QLabel()
         self.hint.setObjectName("hint")
         self.hint.setWordWrap(True)
-
-    def _list(self) -> QTreeView:
-        made = QTreeView()
-        made.setModel(self.rows)
-        made.setRootIsDecorated(False)
-        made.setUniformRowHeights(True)
-        made.setAlternatingRowColors(True)
-        made.setIconSize(QSize(16, 16))
-        made.setMinimumHeight(SMALLEST_LIST)
-        made.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        made.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
-        made.setAccessibleName("Images of the series")
-        header = made.header()
-        header.setStretchLastSection(False)
-        header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
-        header.setSectionResizeMode(OBJECTS, QHeaderView.ResizeMode.ResizeToContents)
-        return made
 
     def _lay_out(self) -> None:
         self._body = QWidget()
@@ -139,6 +120,7 @@ class SeriesPanel(QWidget):
         layout.setSpacing(6)
         layout.addLayout(row(self.open_folder, self.open_files))
         layout.addWidget(self.welcome)
+        layout.addWidget(self.again)
         layout.addWidget(self._body, 1)
         layout.addStretch(0)
 
@@ -148,10 +130,10 @@ class SeriesPanel(QWidget):
         self.controller.shortcuts.changed.connect(self._tell_keys)
         self.open_folder.clicked.connect(self._on_open_folder)
         self.open_files.clicked.connect(self._on_open_files)
+        self.again.clicked.connect(self._on_again)
         self.format.activated.connect(self._on_format)
-        self.list.doubleClicked.connect(self._on_row)
-        self.list.activated.connect(self._on_row)
-        self.list.customContextMenuRequested.connect(self._on_menu)
+        self.list.chosen.connect(desk.go_to)
+        self.list.marked.connect(desk.mark)
         self.done.clicked.connect(desk.done_image)
         self.previous.clicked.connect(desk.previous_image)
         self.next.clicked.connect(desk.next_image)
@@ -185,31 +167,16 @@ class SeriesPanel(QWidget):
         if chosen:
             self.open(chosen)
 
+    def _on_again(self) -> None:
+        for results in recent_series()[:1]:
+            self.open(results)
+
     def _start(self) -> str:
         series = self.desk.series
         return str(series.base) if series is not None else ""
 
     def _on_format(self, index: int) -> None:
         self.desk.set_format(self.format.itemData(index))
-
-    def _on_row(self, index: QModelIndex) -> None:
-        entry = self.rows.entry(index)
-        if entry is not None:
-            self.desk.go_to(entry.name)
-
-    def _on_menu(self, where: QPoint) -> None:
-        entry = self.rows.entry(self.list.indexAt(where))
-        if entry is None:
-            return
-        menu = QMenu(self)
-        menu.addAction("Open").triggered.connect(partial(self.desk.go_to, entry.name))
-        menu.addSeparator()
-        for state, text in STATES.items():
-            action = menu.addAction(f"Mark as {text}")
-            action.setEnabled(state is not entry.state)
-            action.triggered.connect(partial(self.desk.mark, entry.name, state))
-        menu.exec(self.list.viewport().mapToGlobal(where))
-        menu.deleteLater()
 
     # Showing
 
@@ -219,17 +186,19 @@ class SeriesPanel(QWidget):
         self.welcome.setVisible(series is None)
         self._body.setVisible(series is not None)
         if series is None:
-            self.rows.show_entries((), None)
+            self.list.show_entries((), None)
+            self._offer_recent()
             return
+        self.again.hide()
         for label, path in ((self.folder, series.base), (self.results, series.results)):
             label.setText(path.name)
             label.setToolTip(str(path))
         self.format.setCurrentIndex(self.format.findData(series.format_name))
         at_work = self.desk.reading or (entry.name if entry is not None else None)
-        self.rows.show_entries(series.entries, at_work)
-        self._select(at_work)
+        self.list.show_entries(series.entries, at_work)
         progress = series.progress
-        self.progress.setText(str(progress))
+        objects = sum(each.objects for each in series.entries)
+        self.progress.setText(f"{progress} · {objects} object{'s' * (objects != 1)}")
         with QSignalBlocker(self.bar):
             self.bar.setRange(0, progress.total)
             self.bar.setValue(progress.done + progress.skipped)
@@ -240,12 +209,14 @@ class SeriesPanel(QWidget):
         self.next.setEnabled(0 <= place < len(series) - 1)
         self.hint.setText(self._next_step())
 
-    def _select(self, name: str | None) -> None:
-        wanted = self.rows.row_of(name) if name is not None else -1
-        if wanted >= 0 and wanted != self.list.currentIndex().row():
-            index = self.rows.index(wanted, NAME)
-            self.list.setCurrentIndex(index)
-            self.list.scrollTo(index)
+    def _offer_recent(self) -> None:
+        """Name the series worked on last, by the folder of its images."""
+        results = next(iter(recent_series()), None)
+        self.again.setVisible(results is not None)
+        if results is not None:
+            folder = results.parent if results.name == RESULTS else results
+            self.again.setText(f"Go on with “{_short(folder.name)}”")
+            self.again.setToolTip(f"Go on with the series that you worked on last: {folder}")
 
     def _next_step(self) -> str:
         """Say in a sentence what is going on, or what to do now."""
@@ -278,7 +249,7 @@ class SeriesPanel(QWidget):
         colors = colors_of(viewer)
         warning = get_theme(viewer.theme).warning.as_hex("long")
         self.setStyleSheet(style_sheet(colors))
-        self.rows.show_colors(colors.text, colors.text, warning)
+        self.list.rows.show_colors(colors.text, colors.text, warning)
         for each, name in ((self.open_folder, "folder"), (self.open_files, "picture")):
             each.setIcon(draw_icon(name, colors.text))
         for each, name in (
@@ -312,3 +283,7 @@ class SeriesPanel(QWidget):
         self.desk.changed.disconnect(self._render)
         self.controller.shortcuts.changed.disconnect(self._tell_keys)
         self.desk.save()
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QApplication
 from napari_pvpu.errors import PvpuError
 from napari_pvpu.napari_side.series_images import Opening
 from napari_pvpu.napari_side.series_reader import SeriesReader
+from napari_pvpu.napari_side.series_recent import remember_series
 from napari_pvpu.napari_side.series_saving import AUTOSAVE_MS, Saving
 from napari_pvpu.napari_side.telling import sentence, tell
 from napari_pvpu.napari_side.worker import Worker
@@ -104,6 +105,7 @@ class SeriesStage(QObject):
         self._reader.forget()
         self._saving.begin()
         self.series, self._name = series, None
+        remember_series(series.results)
         if series.damaged:
             show_info(
                 f"{series.damaged} lines of {series.results.name} are damaged; states of images "
