@@ -85,3 +85,13 @@ def test_provider_gives_one_image_layer_that_may_be_written_to(provider) -> None
     assert options["name"] == provider.__name__
     assert data.flags.writeable
     np.testing.assert_array_equal(data, samples.load(provider.__name__).image)
+
+
+@pytest.mark.parametrize(("name", "axes"), [("stack", "zyx"), ("movie", "tyx")])
+@pytest.mark.usefixtures("offline")
+def test_volume_is_drawn_with_its_axes(name: str, axes: str) -> None:
+    ((image, about, kind),) = getattr(samples, name)()
+    assert name in samples.VOLUMES
+    assert (kind, about["axis_labels"]) == ("image", tuple(axes))
+    assert (image.shape, image.dtype) == ((32, 192, 192), np.uint8)
+    assert image.std() > 10

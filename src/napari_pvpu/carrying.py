@@ -6,6 +6,7 @@ planes come one after the other is decided in `plane_walk`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -49,13 +50,19 @@ class CarryPolicy:
         Share of the nearest known plane's own mask in what the decoder is fed, 0 to 1, the rest
         being what EM carried there. EM follows what moves; the mask holds on to an object whose
         neighbours look the same.
+    guards : int
+        Negative clicks around the object, which keep it from running into its neighbours.
+    guard_distance : float
+        How far these lie from the object's outline, in diameters of a disk of its area.
     least_seen : float
         Carried probability that some place has to reach; with less the object has gone.
     """
 
     fill: float = 0.32
     settings: CarrySettings = field(default_factory=CarrySettings)
-    memory: float = 0.5
+    memory: float = 0.0
+    guards: int = 4
+    guard_distance: float = 0.3
     least_seen: float = 0.5
 
 
@@ -175,7 +182,8 @@ class Carrier:
         if seen.max() < policy.least_seen:
             return Carried(None, 0.0, 0.0)
         fed = (1 - policy.memory) * seen + policy.memory * units[0][1]
-        answer = self._predictor.decode(features, [_middle(seen)], fed.astype(np.float32), None)
+        prompts = [_middle(seen), *_guards(seen, policy.guards, policy.guard_distance)]
+        answer = self._predictor.decode(features, prompts, fed.astype(np.float32), None)
         settled = settle(answer.logits, view, (), shape, self._threshold, self._rules)
         drawing = draw(settled, view, (), shape, self._threshold)
         if drawing is None:
@@ -213,3 +221,39 @@ def _middle(seen: Floats) -> Click:
     depth = ndimage.distance_transform_edt(inside)[1:-1, 1:-1]
     row, col = np.unravel_index(int(np.argmax(depth)), depth.shape)
     return Click((float(row), float(col)))
+
+
+def _guards(seen: Floats, count: int, distance: float) -> list[Click]:
+    """Return negative clicks around what was carried, in view coordinates.
+
+    Parameters
+    ----------
+    seen : array, (S, S), float32
+        Probability that was carried.
+    count : int
+        Directions in which there is to be one.
+    distance : float
+        From the outline, in diameters of a disk of the object's area.
+
+    Returns
+    -------
+    list of Click
+        In each direction, if there is room, the place at that distance where least was carried.
+    """
+    inside = seen > 0.5
+    area = int(inside.sum())
+    if not area or area == inside.size:
+        return []
+    away = ndimage.distance_transform_edt(~inside)
+    ring = np.abs(away - distance * math.sqrt(4 * area / math.pi)) < 1.5
+    rows, cols = np.nonzero(ring)
+    row, col = (float(each.mean()) for each in np.nonzero(inside))
+    turns = np.arctan2(rows - row, cols - col) / (2 * math.pi) * count
+    sector = np.rint(turns).astype(int) % count
+    clicks = []
+    for number in range(count):
+        here = np.flatnonzero(sector == number)
+        if len(here):
+            best = here[np.argmin(seen[rows[here], cols[here]])]
+            clicks.append(Click((float(rows[best]), float(cols[best])), False))
+    return clicks

@@ -47,7 +47,7 @@ class WalkPolicy:
         carried from both sides.
     """
 
-    least_confidence: float = 0.3
+    least_confidence: float = 0.58
     least_share: float = 0.3
     most_share: float = 2.0
     shape_weight: float = 1.0

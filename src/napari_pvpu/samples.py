@@ -1,8 +1,9 @@
 """Pictures to try the program on, with the true objects where they are known.
 
 Three are photographs and micrographs that scikit-image installs with itself, one is simulated by
-`napari_pvpu.training.synthetic` and stored beside this module. Nothing is downloaded. The four
-functions without an argument are what napari offers under File > Open Sample.
+`napari_pvpu.training.synthetic` and stored beside this module. A stack and a movie are drawn when
+they are asked for. Nothing is downloaded. The functions without an argument are what napari offers
+under File > Open Sample.
 """
 
 from __future__ import annotations
@@ -21,7 +22,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["NAMES", "Sample", "cell", "coins", "ihc", "load", "simulated"]
+__all__ = [
+    "NAMES",
+    "VOLUMES",
+    "Sample",
+    "cell",
+    "coins",
+    "ihc",
+    "load",
+    "movie",
+    "simulated",
+    "stack",
+]
 
 LayerTuple = tuple[Any, dict[str, Any], str]
 
@@ -95,6 +107,23 @@ def ihc() -> list[LayerTuple]:
 def simulated() -> list[LayerTuple]:
     """Provide the simulated cells to napari."""
     return _layers("simulated")
+
+
+def stack() -> list[LayerTuple]:
+    """Provide a simulated stack of nuclei to napari."""
+    return _volume("nuclei", "stack", ("z", "y", "x"))
+
+
+def movie() -> list[LayerTuple]:
+    """Provide a simulated movie of cells to napari."""
+    return _volume("movie", "movie", ("t", "y", "x"))
+
+
+def _volume(kind: str, name: str, axes: tuple[str, ...]) -> list[LayerTuple]:
+    from napari_pvpu.evaluation.volumes import draw_volume
+
+    image = draw_volume(kind, 0, (32, 192, 192)).image
+    return [(image, {"name": name, "axis_labels": axes}, "image")]
 
 
 def _layers(name: str) -> list[LayerTuple]:
@@ -184,3 +213,5 @@ _LOADERS: dict[str, Callable[[], Sample]] = {
     "simulated": _simulated,
 }
 NAMES = tuple(_LOADERS)
+VOLUMES = ("stack", "movie")
+"""Samples of many planes, by the names of the functions that draw them."""

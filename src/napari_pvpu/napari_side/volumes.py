@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from os import fspath
@@ -15,12 +16,14 @@ from napari_pvpu.napari_side.telling import sentence, tell
 from napari_pvpu.napari_side.track_layers import TrackLayers, tracks_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from os import PathLike
 
     from napari.viewer import Viewer
 
     from napari_pvpu.napari_side.workspace import Workspace
     from napari_pvpu.propagating import Propagating
+    from napari_pvpu.records import ChangedRegion
     from napari_pvpu.session import Session
 
 __all__ = ["VOLUME_KEYS", "Underway", "Volumes"]
@@ -64,7 +67,8 @@ class Volumes(Editing):
         self._range: tuple[int | None, int | None] = (None, None)
         self._under_way: tuple[Workspace, Session, Propagating] | None = None
         self._shown_way: Underway | None = None
-        self._stopped = self._dropped = False
+        self._stopped = self._dropped = self._held = False
+        self._follows = True
         self._tracks = TrackLayers()
 
     def close(self) -> None:
@@ -127,7 +131,45 @@ class Volumes(Editing):
         """Whether the session of the image at work has been opened."""
         return self._workspace is not None and self._workspace.session is not None
 
+    @property
+    def follows_corrections(self) -> bool:
+        """Whether a plane that is corrected has the object carried anew to those around it."""
+        return self._follows
+
+    @follows_corrections.setter
+    def follows_corrections(self, on: bool) -> None:
+        self._follows = bool(on)
+        self.changed.emit()
+
     # Carrying
+
+    def accept(self) -> int | None:
+        with self._holding():
+            object_id = super().accept()
+        if object_id is not None and self._follows:
+            self._follow_correction(object_id)
+        return object_id
+
+    def _follow_correction(self, object_id: int) -> None:
+        """Carry an object anew, within its planes, if one of them was corrected just now."""
+        workspace, axis = self._workspace, self.axis
+        session = workspace.session if workspace is not None else None
+        if session is None or axis is None or not session.objects[object_id].ties.carried:
+            return
+        planes = list(session.confidences(object_id, axis=axis))
+        if len(planes) > 1:
+            self._propagate(planes[0], planes[-1], within=False)
+
+    @contextmanager
+    def _holding(self) -> Iterator[None]:
+        """Keep the worker free for a moment, so that nobody waits until an object is carried."""
+        held, self._held = self._held, True
+        try:
+            yield
+        finally:
+            self._held = held
+            if not held and self._under_way is not None and not self._worker.busy:
+                self._go_on()
 
     @property
     def under_way(self) -> Underway | None:
@@ -154,22 +196,23 @@ class Volumes(Editing):
         """Stop carrying, and leave everything as it was."""
         self._stopped = self._dropped = True
 
-    def _propagate(self, first: int | None, last: int | None) -> None:
-        self.wait()
+    def _propagate(self, first: int | None, last: int | None, *, within: bool = True) -> None:
         workspace = self._workspace
         session = workspace.session if workspace is not None else None
-        if workspace is None or session is None or self._shown_way is not None:
+        if workspace is None or session is None or self._under_way is not None:
             return
         if self.axis is None:
             show_info(NO_PLANES)
             return
         if workspace.has_object:
+            follows, self._follows = self._follows, False
             self.accept()  # what is at work is what the user means
+            self._follows = follows
         target = self.target
         if target is None or workspace.has_object:
             show_info(NO_OBJECT)
             return
-        low, high = self._range
+        low, high = self._range if within else (None, None)
         first = low if first is None else max(first, low or 0)
         last = high if last is None else last if high is None else min(last, high)
         workspace.sync_plane()
@@ -184,7 +227,7 @@ class Volumes(Editing):
 
     def _go_on(self) -> None:
         """Have the worker carry on for a moment, so that prompts can come in between."""
-        if self._under_way is None:
+        if self._under_way is None or self._held:
             return
         work = self._under_way[2]
         confidences = {each.position: each.confidence for each in work.found}
@@ -209,9 +252,18 @@ class Volumes(Editing):
             self._go_on()
         else:
             self._end()
-            workspace.perform(lambda session: session.commit_propagation(work.result()))
+            self._take(workspace, work)
+
+    def _take(self, workspace: Workspace, work: Propagating) -> None:
+        """Make what was found a step; nobody is asked, plane by plane, whose pixels are whose."""
+
+        def commit(session: Session) -> ChangedRegion:
+            rule = "keep" if session.overlap == "ask" else session.overlap
+            return session.commit_propagation(work.result(), overlap=rule)
+
+        if workspace.perform(commit) is not None:
             self._tell_result(workspace, work)
-            self.changed.emit()
+        self.changed.emit()
 
     def _on_failed(self, error: Exception) -> None:
         self._end()
@@ -246,12 +298,14 @@ class Volumes(Editing):
 
     def accept_into(self) -> None:
         """Keep the object at work as the mask, in this plane, of the object touched last."""
-        self.wait()
         target = self.target
         if target is None:
             self.accept()
-        else:
-            self._perform(lambda session: session.accept_into(target))
+            return
+        with self._holding():
+            joined = self._perform(lambda session: session.accept_into(target))
+        if joined is not None and self._follows:
+            self._follow_correction(joined)
 
     def divide_here(self) -> None:
         """Take the two objects that begin in this frame for daughters of one that was before."""

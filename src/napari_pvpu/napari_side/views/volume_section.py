@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtWidgets import (
+    QCheckBox,
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
@@ -52,6 +53,11 @@ class VolumeSection(QWidget):
             "accept_into",
         )
         self.end = button("Ends here", "The object is not in this plane: it ends here", "end_here")
+        self.follows = QCheckBox("Corrections reach other planes")
+        self.follows.setToolTip(
+            "Accepting a correction in one plane carries the object anew to the planes around it"
+        )
+        self.follows.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.strip = ConfidenceStrip()
         self.said = QLabel()
         self.said.setWordWrap(True)
@@ -108,6 +114,7 @@ class VolumeSection(QWidget):
         layout.addLayout(form)
         layout.addLayout(row(self.back, self.both, self.forward))
         layout.addLayout(row(self.join, self.end))
+        layout.addWidget(self.follows)
         layout.addWidget(self.progress)
         layout.addWidget(self.strip)
         layout.addWidget(self.said)
@@ -126,6 +133,7 @@ class VolumeSection(QWidget):
         self.lose.clicked.connect(controller.lose_here)
         self.show_tracks.triggered.connect(controller.show_tracks)
         self.strip.chosen.connect(controller.go_to_position)
+        self.follows.toggled.connect(self._on_follows)
         self.axis.activated.connect(self._on_axis)
         self.first.valueChanged.connect(self._on_range)
         self.last.valueChanged.connect(self._on_range)
@@ -134,6 +142,9 @@ class VolumeSection(QWidget):
 
     def _on_axis(self, index: int) -> None:
         self._controller.axis = self.axis.itemData(index)
+
+    def _on_follows(self, on: bool) -> None:
+        self._controller.follows_corrections = on
 
     def _on_range(self) -> None:
         bounds = [each.value() if each.value() >= 0 else None for each in (self.first, self.last)]
@@ -167,6 +178,9 @@ class VolumeSection(QWidget):
         self.join.setEnabled(usable and target is not None and controller.has_object)
         for each in (self.end, self.lose):
             each.setEnabled(usable and target is not None and way is None)
+        with QSignalBlocker(self.follows):
+            self.follows.setChecked(controller.follows_corrections)
+        self.follows.setEnabled(usable)
         self.progress.setVisible(way is not None)
         self.time.setVisible("T" in axes)
         known = controller.confidences
