@@ -393,15 +393,45 @@ def test_next_image_takes_over_from_a_removed_one(controller, viewer, blobs, qtb
     assert controller.accept() == 1
 
 
-def test_working_layer_removed_pauses_until_a_tool_is_chosen(controller, viewer, qtbot) -> None:
+@pytest.mark.parametrize("name", sorted(WORKING))
+def test_working_layer_removed_or_renamed_is_put_right(
+    controller, viewer, qtbot, notices, name
+) -> None:
     controller.add(Click(INSIDE))
     assert controller.wait()
-    viewer.layers.remove("Clicks")
-    qtbot.waitUntil(lambda: controller.paused)
-    assert not WORKING & names(viewer)
-    controller.tool = Tool.CLICK
-    assert names(viewer) >= WORKING
+    before = [layer.name for layer in viewer.layers]
+    viewer.layers.remove(name)
+    qtbot.waitUntil(lambda: name in names(viewer))
+    assert f"“{name}” is needed" in notices()[-1]
+    viewer.layers[name].name = "mine"
+    qtbot.waitUntil(lambda: [layer.name for layer in viewer.layers] == before)
+    assert controller.tool is Tool.CLICK, "the tool is in hand again"
     assert controller.session.prompts == controller.workspace.prompts.read() == (Click(INSIDE),)
+    controller.undo()
+    assert controller.workspace.prompts.read() == ()
+
+
+def test_layer_of_objects_removed_is_put_back_and_may_have_any_name(
+    controller, viewer, qtbot
+) -> None:
+    controller.add(Click(INSIDE))
+    assert controller.accept() == 1
+    labels = viewer.layers["blobs objects"].data.copy()
+    viewer.layers.remove("blobs objects")
+    qtbot.waitUntil(lambda: "blobs objects" in names(viewer))
+    np.testing.assert_array_equal(viewer.layers["blobs objects"].data, labels)
+    viewer.layers["blobs objects"].name = "nuclei"
+    controller.add(Click((60, 90)))
+    assert controller.accept() == 2
+    assert viewer.layers["nuclei"].data.max() == 2
+
+
+def test_image_and_all_layers_removed_at_once_stay_away(controller, viewer, qtbot) -> None:
+    controller.add(Click(INSIDE))
+    viewer.layers.clear()
+    qtbot.waitUntil(lambda: controller.workspace is None)
+    assert controller.wait()
+    assert not names(viewer)
 
 
 def test_close_leaves_results_and_nothing_else(controller, viewer) -> None:

@@ -114,16 +114,84 @@ def test_double_click_accepts(controller, viewer, mouse, qtbot) -> None:
     assert len(controller.session.objects[1].prompts) == 1
 
 
-@pytest.mark.parametrize(("rule", "owner"), [("keep", 1), ("overwrite", 3), ("ask", 3)])
-def test_overlap_rule_decides(controller, adopted, monkeypatch, rule, owner) -> None:
-    controller.overlap = rule
-    asked = []
-    monkeypatch.setattr(controller, "ask_overlap", lambda error: asked.append(error) or "overwrite")
+@pytest.fixture
+def crossing(controller, adopted):
+    """A mask half of which is object 1's."""
     controller.session.open_mask(np.ones((10, 20), bool), offset=(35, 30))
     controller.workspace.follow()
+    return adopted
+
+
+@pytest.mark.parametrize(("rule", "owner"), [("keep", 1), ("overwrite", 3)])
+def test_overlap_rule_decides(controller, crossing, rule, owner) -> None:
+    controller.overlap = rule
     assert controller.accept() == 3
-    assert adopted.data[36, 31] == owner
-    assert len(asked) == (rule == "ask")
+    assert crossing.data[36, 31] == owner
+    assert controller.question is None
+
+
+@pytest.mark.parametrize(
+    ("button", "owner", "accepted"),
+    [
+        pytest.param("Leave them to the others", 1, True, id="leave"),
+        pytest.param("Take them", 3, True, id="take"),
+        pytest.param(None, 1, False, id="let be"),
+    ],
+)
+def test_user_is_asked_and_napari_goes_on(
+    controller, crossing, mouse, button, owner, accepted, qtbot
+) -> None:
+    controller.overlap = "ask"
+    mouse.press_key(Qt.Key.Key_Return)
+    question = controller.question
+    assert "100 pixels of this object belong to others already: 100 to object 1." in question.text()
+    assert (crossing.data == 3).sum() == 0, "nothing has happened yet, and nothing stands still"
+    if button is None:
+        QTest.keyClick(question, Qt.Key.Key_Escape)
+    else:
+        next(each for each in question.buttons() if each.text() == button).click()
+    assert crossing.data[36, 31] == owner
+    assert (3 in controller.session.objects) == accepted
+    assert controller.workspace.has_object != accepted
+    assert controller.overlap == "ask"
+
+
+def test_answer_holds_from_now_on_if_wished(controller, crossing) -> None:
+    controller.overlap = "ask"
+    assert controller.accept() is None
+    controller.question.checkBox().setChecked(True)
+    controller.question.defaultButton().click()
+    assert controller.overlap == "keep"
+    assert 3 in controller.session.objects
+
+
+def test_question_goes_when_napari_is_closed(controller, crossing, qtbot) -> None:
+    controller.overlap = "ask"
+    controller.accept()
+    with qtbot.waitSignal(controller.question.destroyed):
+        controller.close()
+
+
+def test_objects_are_merged_relabelled_and_rid_of_small_parts(
+    controller, viewer, mouse, adopted, qtbot
+) -> None:
+    mouse.click((30, 40), ALT)
+    qtbot.waitUntil(lambda: controller.session.opened == 1)
+    controller.accept()
+    mouse.click((30, 60), SHIFT | ALT)
+    qtbot.waitUntil(lambda: list(controller.session.objects) == [1])
+    controller.session.paint(np.ones((2, 2), bool), offset=(5, 5))
+    controller.workspace.follow()
+    assert controller.accept() == 2
+    controller.relabel_object()
+    controller.question.setIntValue(9)
+    controller.question.accept()
+    assert list(controller.session.objects) == [1, 9]
+    controller.relabel(1)
+    assert list(controller.session.objects) == [1, 9], "the number is taken, which is told"
+    controller.remove_small(5)
+    assert 9 in controller.session.objects, "nothing would be left"
+    assert controller.history[-1] == "Relabel 2 as 9"
 
 
 def test_history_is_listed_and_gone_through(controller, viewer, qtbot) -> None:

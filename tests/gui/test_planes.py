@@ -186,7 +186,11 @@ def test_axes_and_channels_are_chosen(begin, viewer, notices) -> None:
     controller.look = Look(axes="CYX", limits=(0.0, 300.0), gamma=0.5)
     assert controller.wait()
     assert controller.session.source.limits == ((0.0,) * 5, (300.0,) * 5)
-    assert list(controller.session.objects) == [1], "objects are taken along"
+    assert list(controller.session.objects) == [1]
+    assert controller.history == ("Click", "Accept object 1"), "history stays"
+    controller.undo()
+    assert controller.workspace.prompts.read() == (Click(ONE),)
+    controller.redo()
     assert controller.workspace.earlier is None, "there is nothing to go back to"
     controller.look = Look(axes="QQ")
     assert "more than once" in notices()[-1]

@@ -239,20 +239,25 @@ class Board(QObject):
             self._travelling = False
         self.frame.plane, self.on_plane = plane, True
 
-    def sync_plane(self) -> bool:
+    def sync_plane(self, *, asking: bool = True) -> bool:
         """Have the session work on the plane that is shown.
+
+        Parameters
+        ----------
+        asking : bool
+            Ask the worker if it is needed.
 
         Returns
         -------
         bool
-            False if the worker has to look at the object there first, which it now does; the
-            plane is gone to when it has answered.
+            False if the worker has to look at the object there first; the plane is gone to when
+            it has answered.
         """
         session, plane = self.session, self.frame.plane
         if session is None or session.plane == plane:
             return True
         if session.lacks_propagation(plane):
-            if not self.conversation.waits_in(plane):
+            if asking and not self.conversation.waits_in(plane):
                 self.conversation.ask_again(plane)
             return False
         if session.last_change is not self._known_change:
@@ -296,13 +301,13 @@ class Board(QObject):
                 self.travel(self.session.plane)
             self.refresh()
 
-    def refresh(self) -> None:
-        """Bring all layers to the session's state."""
+    def refresh(self, *, asking: bool = True) -> None:
+        """Bring all layers to the session's state; see `sync_plane` for `asking`."""
         session = self.session
         if session is not None:
             self._catch_up()
             if session.prompts_in(self.frame.plane):
-                self.sync_plane()
+                self.sync_plane(asking=asking)
             self._show_object(session)
         if self.prompts.read() != self.latest:
             self.prompts.write(self.latest)

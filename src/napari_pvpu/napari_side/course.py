@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_info
 from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QApplication
 
 from napari_pvpu.errors import ImageError
 from napari_pvpu.napari_side.board import Board
@@ -143,6 +145,10 @@ class Course(Board):
         frame.check_channels(look.channels)
         if look == self.look:
             return
+        while self.conversation.waits_in(self.frame.plane) and self.session is not None:
+            # An answer on its way would be one about the image as it was seen before.
+            QApplication.processEvents()
+            time.sleep(0.001)
         before, self.look = self.look, look
         session = self.session
         if session is None or frame.axes != self.frame.axes:

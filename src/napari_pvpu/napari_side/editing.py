@@ -122,37 +122,34 @@ class Editing(LabelWork):
         """Make the object smaller by a pixel all round."""
         self._edit(lambda session, target: session.shrink(target, ONE_PIXEL))
 
-    def remove_small_parts(self, min_area: int | None = None) -> None:
-        """Leave out parts of the object that have fewer pixels than this; asked for if not given.
-
-        In three dimensions parts are told apart plane by plane.
-        """
+    def remove_small_parts(self) -> None:
+        """Ask how small parts of the object may be, and leave the smaller ones out."""
         target = self._settled_target()
-        if target is None:
-            return
-        if min_area is None:
-            self._ask_number(
-                "Remove small parts", f"Pixels that a part of object {target} must have at least:",
-                (self.min_size or SMALL, 1, 10**9), self.remove_small_parts,
-            )  # fmt: skip
-            return
-        self._selected = target
+        if target is not None:
+            text = f"Pixels that a part of object {target} must have at least:"
+            limits = (self.min_size or SMALL, 1, 10**9)
+            self._ask_number("Remove small parts", text, limits, self.remove_small)
+
+    def remove_small(self, min_area: int) -> None:
+        """Leave out parts of the object, in this plane, that have fewer pixels."""
         self._edit(lambda session, target: session.remove_small(target, min_area))
 
-    def relabel_object(self, new: int | None = None) -> None:
-        """Give the object another id; asked for if not given."""
-        target, session = self._settled_target(), self._session
-        if target is None or session is None:
-            return
-        if new is None:
-            self._ask_number(
-                "Relabel", f"New number of object {target}:",
-                (max(session.objects, default=0) + 1, 1, 65535), self.relabel_object,
-            )  # fmt: skip
-            return
-        self._edit(lambda session, target: session.relabel(target, new))
-        if new in session.objects:
+    def relabel_object(self) -> None:
+        """Ask for another id of the object, and give it that."""
+        target, workspace = self._settled_target(), self._workspace
+        if target is not None and workspace is not None and workspace.session is not None:
+            free = max(workspace.session.objects, default=0) + 1
+            text = f"New number of object {target}:"
+            self._ask_number("Number of the object", text, (free, 1, 65535), self.relabel)
+
+    def relabel(self, new: int) -> None:
+        """Give the object another id."""
+
+        def change(session: Session, target: int) -> None:
+            session.relabel(target, new)
             self._selected = new
+
+        self._edit(change)
 
     def merge_at_cursor(self) -> None:
         """Make one object of the one touched last and that under the mouse, as Alt+Shift+click."""
@@ -179,10 +176,6 @@ class Editing(LabelWork):
         """Ask for a number, `limits` being what is proposed, the least and the most."""
         self._drop_question()
         self._question = ask_number(title, text, *limits, answer)
-
-    @property
-    def _session(self) -> Session | None:
-        return self._workspace.session if self._workspace is not None else None
 
     def _edit(self, change: Callable[[Session, int], Any]) -> None:
         target = self._settled_target()

@@ -7,12 +7,12 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari.layers import Image
+
 from napari_pvpu.errors import ImageError
 from napari_pvpu.napari_side.layer_axes import axes_of_layer
 
 if TYPE_CHECKING:
-    from napari.layers import Image
-
     from napari_pvpu.segmenter import Segmenter
     from napari_pvpu.session import Session
     from napari_pvpu.source import ImageSource
@@ -163,6 +163,9 @@ def _same(one: Any, other: Any) -> bool:
 
 def trouble_with(layer: Image) -> ImageError | None:
     """Return why a layer cannot be segmented, or None if it can as far as its axes go."""
+    if not isinstance(layer, Image):
+        what = "nothing" if layer is None else f"“{layer.name}” of the kind {type(layer).__name__}"
+        return ImageError(f"only an image layer can be segmented, and not {what}")
     try:
         axes_of_layer(layer)
     except ImageError as error:

@@ -183,21 +183,9 @@ class Frame:
         out[:, self._kept] = convert(here[:, self._kept], self.image, layer, self._kept)
         return out
 
-    def pixel_of_world(
-        self, world: Sequence[float], viewer_point: Sequence[float]
-    ) -> tuple[float, float]:
-        """Return (row, col) in the image of a position.
-
-        Parameters
-        ----------
-        world : sequence of float
-            The position, along the viewer's last axes; there may be fewer than the image has.
-        viewer_point : sequence of float
-            Where the viewer is along the others.
-        """
-        point = np.array(viewer_point, np.float64)
-        point[len(point) - len(world) :] = world
-        index = np.asarray(self.image.world_to_data(point[-self.ndim :]))
+    def pixel_of_world(self, world: npt.ArrayLike) -> tuple[float, float]:
+        """Return (row, col) in the image of a position in its own units, for all its axes."""
+        index = np.asarray(self.image.world_to_data(np.asarray(world, np.float64)))
         rows, cols = self._spatial
         return float(index[rows]), float(index[cols])
 
@@ -231,15 +219,17 @@ class Frame:
         """Return how many data pixels the short side of the canvas shows."""
         return visible_extent(viewer, self.image, self._spatial)
 
+    def pixel_at(self, viewer: Viewer, position: npt.ArrayLike) -> tuple[float, float]:
+        """Return (row, col) in the image of a position of a viewer, in the viewer's units."""
+        here = np.asarray(position, np.float64)[-self.ndim :]
+        return self.pixel_of_world(here * unit_ratios(self.image, viewer))
+
     def center(self, viewer: Viewer) -> tuple[float, float]:
         """Return (row, col) in the image of the middle of a viewer's canvas."""
         world = np.array(viewer.dims.point, float)
         shown = list(viewer.dims.displayed)
         world[shown] = viewer.scene.camera.center[-len(shown) :]
-        here = world[len(world) - self.ndim :] * unit_ratios(self.image, viewer)
-        index = np.asarray(self.image.world_to_data(here))
-        rows, cols = self._spatial
-        return float(index[rows]), float(index[cols])
+        return self.pixel_at(viewer, world)
 
     def shown_plane(self, viewer: Viewer) -> Plane | None:
         """Return the plane that a viewer shows; None if it shows none."""

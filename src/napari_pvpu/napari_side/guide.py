@@ -201,7 +201,7 @@ class Guide(QObject):
         position = tuple(event.position)
         picked = pick(viewer, work, position) if viewer.dims.ndisplay == 2 else None
         under = None if picked is None else self._known(picked)
-        row, col = work.frame.pixel_of_world(position, position)
+        row, col = work.frame.pixel_at(viewer, position)
         rows, cols = work.frame.shape
         outside = not (-0.5 <= row < rows - 0.5 and -0.5 <= col < cols - 0.5)
         state = (under, frozenset(event.modifiers), outside)

@@ -52,6 +52,14 @@ class LabelWork(Steps):
             return
         workspace.begin_with(labels)
 
+    def adopt_labels(self) -> None:
+        """Begin with a copy of the objects of the Labels layer that is selected, or only one."""
+        self.adopt()
+
+    def keep_off_labels(self) -> None:
+        """Have objects leave out what is labelled in the selected, or only, Labels layer."""
+        self.keep_off()
+
     def keep_off(self, layer: Labels | None = None) -> None:
         """Have no object gain pixels that are labelled in another layer as it now is.
 

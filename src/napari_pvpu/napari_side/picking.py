@@ -9,6 +9,7 @@ import numpy as np
 from napari.layers import Labels
 
 from napari_pvpu.errors import SessionError
+from napari_pvpu.napari_side.layer_axes import unit_ratios
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,11 +25,28 @@ __all__ = ["Picked", "mask_of", "pick"]
 
 @dataclass(frozen=True, slots=True)
 class Picked:
-    """An object of a Labels layer, with the position in the world at which it was picked."""
+    """An object of a Labels layer.
+
+    Attributes
+    ----------
+    layer : napari.layers.Labels
+        The layer.
+    object_id : int
+        Its value there.
+    position : tuple of float
+        Of the viewer, at which it was picked.
+    ratios : array
+        The units of the viewer in those of the layer, for each axis of the layer; both tell
+        positions in units of their own.
+    image_ratios : array
+        The same for the image at work.
+    """
 
     layer: Labels
     object_id: int
     position: tuple[float, ...]
+    ratios: npt.NDArray[np.float64]
+    image_ratios: npt.NDArray[np.float64]
 
 
 def pick(viewer: Viewer, workspace: Workspace, position: Sequence[float]) -> Picked | None:
@@ -36,10 +54,14 @@ def pick(viewer: Viewer, workspace: Workspace, position: Sequence[float]) -> Pic
     for layer in reversed(viewer.layers):
         if not isinstance(layer, Labels) or not layer.visible or layer in workspace.layers:
             continue
-        found = layer.get_value(position, world=True)
+        ratios = unit_ratios(layer, viewer)
+        here = np.asarray(position, float)
+        here[-layer.ndim :] *= ratios[-len(here) :]
+        found = layer.get_value(here, world=True)
         value = found[1] if isinstance(found, tuple) else found  # of pyramids with the level
         if value:
-            return Picked(layer, int(value), tuple(position))
+            image_ratios = unit_ratios(workspace.image, viewer)
+            return Picked(layer, int(value), tuple(position), ratios, image_ratios)
     return None
 
 
@@ -63,7 +85,9 @@ def mask_of(picked: Picked, frame: Frame) -> tuple[npt.NDArray[np.bool_], tuple[
     """
     layer = picked.layer
     full: Any = layer.data[0] if layer.multiscale else layer.data
-    index = np.round(layer.world_to_data(picked.position[-layer.ndim :])).astype(int)
+    index = np.round(
+        layer.world_to_data(np.array(picked.position[-layer.ndim :]) * picked.ratios)
+    ).astype(int)
     plane = np.asarray(full[tuple(index[:-2])]) == picked.object_id
     rows, cols = np.flatnonzero(plane.any(axis=1)), np.flatnonzero(plane.any(axis=0))
     if not len(rows):
@@ -74,7 +98,9 @@ def mask_of(picked: Picked, frame: Frame) -> tuple[npt.NDArray[np.bool_], tuple[
     for step in ((0, 0), (1, 0), (0, 1)):
         here = start.copy()
         here[-2:] = step
-        corners.append(frame.pixel_of_world(layer.data_to_world(here), picked.position))
+        world = np.array(picked.position)
+        world[-layer.ndim :] = np.asarray(layer.data_to_world(here)) / picked.ratios
+        corners.append(frame.pixel_of_world(world[-frame.ndim :] * picked.image_ratios))
     origin, down, right = np.array(corners)
     way = np.stack([down - origin, right - origin], axis=1)
     edges = [

@@ -104,6 +104,8 @@ class Preview:
         with self.layer.events.blocker_all():
             self.layer.data = self._frame.lift(labels)
             self.match()
+        # New data would make it one to paint on.
+        self.layer.editable = self._room is not None
         self.layer.refresh()
 
     def _with_room(self, room: Box) -> tuple[npt.NDArray[np.bool_], tuple[int, int]]:

@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QApplication
 from napari_pvpu.errors import ImageError
 from napari_pvpu.napari_side.engine import Engine, trouble_with
 from napari_pvpu.napari_side.preferences import preferred
+from napari_pvpu.napari_side.telling import sentence
 from napari_pvpu.napari_side.worker import Worker
 from napari_pvpu.napari_side.workspace import Workspace
 
@@ -122,10 +123,12 @@ class Stage(QObject):
     def image(self, image: Image) -> None:
         image = getattr(image, "__wrapped__", image)  # napari hands plugins proxies
         trouble = trouble_with(image) or self._trouble_with_display()
+        if trouble is None and image not in self.images:
+            trouble = ImageError(f"“{image.name}” is not in this viewer; add it first")
         if trouble is None:
             self._activate(image)
         else:
-            show_warning(str(trouble))
+            show_warning(sentence(trouble))
         self.changed.emit()
 
     @property

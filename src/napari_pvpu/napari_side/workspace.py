@@ -189,7 +189,7 @@ class Workspace(Course):
 
     def _on_no_answer(self, error: Exception) -> None:
         tell(error)
-        self.refresh()
+        self.refresh(asking=False)  # which would end as this did
 
     # Steps
 
