@@ -21,13 +21,31 @@ if TYPE_CHECKING:
 
     from napari_pvpu.features.precompute import EmbedSettings
 
-__all__ = ["EmbedReport", "embed_images", "jobs_for", "on_cluster", "on_this_machine"]
+    Do = Callable[[Job, Any], Any]
+    GivenUp = Callable[[Job, str], Any]
+
+__all__ = [
+    "EmbedReport",
+    "connect",
+    "embed_images",
+    "jobs_for",
+    "on_cluster",
+    "on_this_machine",
+    "workers_of",
+]
 
 _DIED = (
-    "the process that encoded it ended without a word, twice; most often memory was full: use "
+    "the process that worked on it ended without a word, twice; most often memory was full: use "
     "fewer workers"
 )
 _CONNECT_SECONDS = 20
+_POLL_SECONDS = 0.02
+_WORKERLESS_SECONDS = 120.0
+"""For which a cluster may be without workers: batch systems take a while to give some."""
+
+
+def _failed(job: Job, error: str) -> Embedded:
+    return Embedded(job.image, error=error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +135,8 @@ def embed_images(
     if scheduler is None:
         work = on_this_machine(jobs_for(names, workers), settings, workers)
     else:
-        client = _client(scheduler)
-        workers = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+        client = connect(scheduler)
+        workers = workers_of(client)
         work = on_cluster(jobs_for(names, workers), settings, client)
     done = []
     for part in work:
@@ -136,27 +154,44 @@ def jobs_for(images: Iterable[str], workers: int) -> list[Job]:
 
 
 def on_this_machine(
-    jobs: Sequence[Job], settings: EmbedSettings, workers: int
-) -> Iterator[Embedded]:
+    jobs: Sequence[Job],
+    settings: Any,
+    workers: int,
+    do: Do = embed_part,
+    given_up: GivenUp = _failed,
+) -> Iterator[Any]:
     """Yield what becomes of jobs, as they end, in this process or in several new ones.
 
     When a process dies, the jobs at hand are done again, each in a process of its own: the one
     that dies again has failed.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        What to do.
+    settings : EmbedSettings or other
+        For all jobs.
+    workers : int
+        Processes.
+    do : callable
+        Does a job with the settings; a function that other processes find by its name.
+    given_up : callable
+        Returns what becomes of a job that cannot be done, for a reason.
     """
     if workers <= 1:
         for job in jobs:
-            yield embed_part(job, settings)
+            yield do(job, settings)
         return
     left = list(reversed(jobs))
     while left:
-        at_hand: dict[Future[Embedded], Job] = {}
+        at_hand: dict[Future[Any], Job] = {}
         suspects: list[Job] = []
         with _pool(workers) as pool:
             while (left or at_hand) and not suspects:
                 while left and len(at_hand) < workers:
                     job = left.pop()
                     try:
-                        at_hand[pool.submit(embed_part, job, settings)] = job
+                        at_hand[pool.submit(do, job, settings)] = job
                     except BrokenProcessPool:  # between two jobs
                         suspects = [job, *at_hand.values()]
                         break
@@ -171,18 +206,24 @@ def on_this_machine(
                         suspects += [job, *at_hand.values()]
                         break
         for job in suspects:
-            yield _alone(job, settings)
+            yield _alone(job, settings, do, given_up)
 
 
-def on_cluster(jobs: Sequence[Job], settings: EmbedSettings, client: Any) -> Iterator[Embedded]:
+def on_cluster(
+    jobs: Sequence[Job],
+    settings: Any,
+    client: Any,
+    do: Do = embed_part,
+    given_up: GivenUp = _failed,
+) -> Iterator[Any]:
     """Yield what becomes of jobs on a dask cluster, as they end.
 
     Parameters
     ----------
     jobs : sequence of Job
         With paths that the workers know.
-    settings : EmbedSettings
-        As for `embed_part`.
+    settings, do, given_up
+        As for `on_this_machine`.
     client : distributed.Client
         It is closed at the end.
     """
@@ -190,24 +231,58 @@ def on_cluster(jobs: Sequence[Job], settings: EmbedSettings, client: Any) -> Ite
 
     with client:
         # Not pure: the same job may have to be done again after the store was cleared.
-        waiting = {client.submit(embed_part, job, settings, pure=False): job for job in jobs}
-        try:
-            for future in as_completed(list(waiting), loop=client.loop):
-                problem = future.exception()
+        waiting = {client.submit(do, job, settings, pure=False): job for job in jobs}
+        ended = as_completed(list(waiting), loop=client.loop)
+        watch = _ClusterWatch(client)
+        trouble = None
+        while waiting and trouble is None:
+            for future in ended.next_batch(block=False):
                 job = waiting.pop(future)
-                if problem is None:
-                    yield future.result()
+                try:
+                    problem = future.exception()
+                    result = future.result() if problem is None else None
+                except (OSError, TimeoutError, CancelledError) as error:
+                    # The scheduler is gone, and with it all that it had not told yet.
+                    waiting[future], trouble = job, str(error) or type(error).__name__
+                    break
+                if result is not None:
+                    yield result
                 elif isinstance(problem, PvpuError):
                     raise problem
                 else:
-                    yield Embedded(job.image, error=f"{type(problem).__name__}: {problem}")
-        except (OSError, TimeoutError, CancelledError) as error:
-            # The scheduler is gone, and with it all that it had not told yet.
-            for job in waiting.values():
-                yield Embedded(job.image, error=f"the cluster was lost ({error}); run it again")
+                    yield given_up(job, f"{type(problem).__name__}: {problem}")
+            else:
+                trouble = watch.trouble()
+                time.sleep(_POLL_SECONDS)
+        for job in waiting.values():
+            yield given_up(job, f"the cluster was lost ({trouble}); run it again")
 
 
-def _client(address: str) -> Any:
+class _ClusterWatch:
+    """Looks now and then whether a cluster still has anybody who works: dask waits for ever."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._alive = self._looked = time.monotonic()
+
+    def trouble(self) -> str | None:
+        """Return what is wrong, once it has been for a while."""
+        now = time.monotonic()
+        if now - self._looked < _WORKERLESS_SECONDS / 20:
+            return None
+        self._looked = now
+        try:
+            if self._client.scheduler_info(n_workers=-1)["workers"]:
+                self._alive = now
+        except (OSError, TimeoutError, CancelledError, RuntimeError, ValueError):
+            pass  # its futures tell
+        if now - self._alive <= _WORKERLESS_SECONDS:
+            return None
+        return f"it has had no worker for {_WORKERLESS_SECONDS:.0f} s"
+
+
+def connect(address: str) -> Any:
+    """Return a client of the dask cluster at an address, or raise `ClusterError`."""
     try:
         from distributed import Client
     except ImportError as error:
@@ -224,17 +299,22 @@ def _client(address: str) -> Any:
         ) from error
 
 
+def workers_of(client: Any) -> int:
+    """Return how many workers a cluster has."""
+    return max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+
+
 def _pool(workers: int) -> ProcessPoolExecutor:
     # A forked process would inherit torch's and OpenMP's threads in whatever state they are.
     return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
 
 
-def _alone(job: Job, settings: EmbedSettings) -> Embedded:
+def _alone(job: Job, settings: Any, do: Do, given_up: GivenUp) -> Any:
     with _pool(1) as pool:
         try:
-            return pool.submit(embed_part, job, settings).result()
+            return pool.submit(do, job, settings).result()
         except BrokenProcessPool:
-            return Embedded(job.image, error=_DIED)
+            return given_up(job, _DIED)
 
 
 def _joined(name: str, parts: Iterable[Embedded]) -> Embedded:
