@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import napari
@@ -22,7 +23,6 @@ from napari_pvpu.napari_side.picking import Picked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 WINDOW, LOWEST = (1240, 780), 600
 QUIET_MS, TRIES = 60.0, 2
@@ -162,9 +162,12 @@ class Stage:
         """Take the panel with a button's menu open."""
         self.fit_height()
         menu = button.menu()
-        menu.popup(button.mapToGlobal(QPoint(0, button.height())))
+        corner = button.mapToGlobal(QPoint(0, button.height()))
+        # Within the window, beside which the screen is black.
+        last = _place(self.panel).right() - menu.sizeHint().width()
+        menu.popup(QPoint(min(corner.x(), last), corner.y()))
         self.rest()
-        seen = _place(self.panel).united(_place(menu).adjusted(-6, 0, 6, 6))
+        seen = _place(self.panel).united(_place(menu).adjusted(-6, 0, 0, 6))
         seen.setBottom(_place(menu).bottom() + 8)
         grabbed = QApplication.primaryScreen().grabWindow(
             0, seen.x(), seen.y(), seen.width(), seen.height()
@@ -318,11 +321,13 @@ def volume(stage: Stage) -> None:
 @scene
 def series(stage: Stage) -> None:
     """A folder of images, one after another."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as home:
+        folder = Path(home) / "experiment"
+        folder.mkdir()
         cells = samples.load("simulated").image
         corners = [cells[r : r + 300, c : c + 300] for r in (0, 200) for c in (0, 200)]
         for number, picture in enumerate(corners, start=1):
-            Image.fromarray(picture).save(f"{folder}/field{number}.png")
+            Image.fromarray(picture).save(folder / f"field{number}.png")
         stage.panel.first_steps.dismiss.click()
         _, panel = stage.viewer.window.add_plugin_dock_widget("napari-pvpu", "Series", tabify=True)
         desk = stage.controller.series
