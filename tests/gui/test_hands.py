@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
+from flood_engine import FloodEngine
 from napari_pvpu import Box, Click, Polygon, Scribble, attach
+from napari_pvpu.napari_side.controller import Controller
 from napari_pvpu.napari_side.mouse_buttons import BUTTONS, is_positive
 from napari_pvpu.napari_side.prompt_rows import COLORS, POSITIVE
 from napari_pvpu.napari_side.tools import Tool
+from napari_pvpu.napari_side.views.hands_section import HandsSection
 from napari_pvpu.polygons import fill
 
 pytestmark = pytest.mark.gui
@@ -139,73 +143,129 @@ def test_enter_ends_a_polygon_and_too_few_corners_are_told_of(controller, mouse,
 # Batches
 
 
-def test_each_mark_of_a_batch_is_an_object_and_a_step(controller, viewer, mouse) -> None:
-    controller.overlap = "overwrite"
+@pytest.fixture
+def flooded(blobs, qtbot):
+    """A controller without a window, whose network is a flood fill."""
+    viewer = ViewerModel()
+    viewer.add_image(blobs, name="blobs")
+    controller = Controller(viewer)
+    controller._engine = controller.engine_for_tests = FloodEngine()
+    controller.open()
+    assert controller.wait()
+    yield controller
+    controller.engine_for_tests.may_answer.set()
+    controller.close()
+
+
+def test_each_mark_of_a_batch_is_an_object_and_a_step(
+    viewer, blobs, make_mouse, qtbot, monkeypatch
+) -> None:
+    image = viewer.add_image(blobs, name="blobs")
+    controller = Controller(viewer)
+    controller._engine = FloodEngine()
+    controller.open()
+    assert controller.wait()
+    mouse, session = make_mouse(viewer, image), controller.session
     mouse.press_key(Qt.Key.Key_B, SHIFT)
     assert controller.batch
-    steps = controller.history_position
     for position in (A, B, C):
         mouse.click(position)
     [last] = prompts_of(controller)
     np.testing.assert_allclose(last.position, C, atol=1)
-    assert set(controller.session.objects) == {1, 2}
-    assert controller.history_position == steps + 3
+    assert set(session.objects) == {1, 2}
+    assert controller.history_position == 3
     assert len(viewer.layers["Clicks"].data) == 1
-    np.testing.assert_array_equal(viewer.layers["blobs objects"].data, controller.session.labels)
+    np.testing.assert_array_equal(viewer.layers["blobs objects"].data, session.labels)
 
     mouse.click((80, 30), SHIFT)  # corrects, and begins nothing
     assert [prompt.positive for prompt in prompts_of(controller)] == [True, False]
-    assert set(controller.session.objects) == {1, 2}
+    assert set(session.objects) == {1, 2}
     controller.use_boxes()
-    mouse.drag([(40, 70), (80, 110)])
+    mouse.drag([(2, 80), (20, 110)])
     assert [type(prompt) for prompt in prompts_of(controller)] == [Box]
-    assert set(controller.session.objects) == {1, 2, 3}
+    assert set(session.objects) == {1, 2, 3}
     assert controller.target == 3
 
     for count in (2, 2, 1, 0, 0):
         controller.undo()
         controller.wait()
-        assert len(controller.session.objects) == count
+        assert len(session.objects) == count
     for count in (0, 1, 2, 2, 3):
         controller.redo()
-        assert len(controller.session.objects) == count
+        assert len(session.objects) == count
+    controller.close()
 
 
-def test_a_batch_faster_than_the_network_loses_nothing(controller) -> None:
-    controller.overlap, controller.batch = "overwrite", True
-    for position in (A, B, C):
-        controller.add(Click(position))
-    assert controller.wait()
-    assert set(controller.session.objects) == {1, 2}
-    assert controller.session.prompts == (Click(C),)
-    controller.add(Scribble([(80, 15), (80, 25)]))
-    assert controller.wait()
-    assert len(controller.session.prompts) == 2
-    controller.accept()
-    assert set(controller.session.objects) == {1, 2, 3}
+def test_a_batch_faster_than_the_network_loses_nothing(flooded) -> None:
+    engine, prompts = flooded.engine_for_tests, flooded.workspace.prompts
+    flooded.batch = True
+    flooded.add(Click(A))
+    flooded.wait()
+    engine.may_answer.clear()
+    flooded.add(Click(B))
+    QTest.qWait(1)
+    flooded.add(Click(C))
+    QTest.qWait(1)
+    assert prompts.read() == (Click(B), Click(C)), "what waits is seen"
+    engine.may_answer.set()
+    assert flooded.wait()
+    assert set(flooded.session.objects) == {1, 2}
+    assert flooded.session.prompts == (Click(C),)
+    flooded.add(Scribble([(80, 15), (80, 25)]))
+    assert flooded.wait()
+    assert len(flooded.session.prompts) == 2, "a line adds to the object"
+
+    engine.may_answer.clear()
+    flooded.add(Click(A))
+    QTest.qWait(1)
+    flooded.add(Click(B))
+    flooded.undo()
+    QTest.qWait(1)
+    flooded.undo()
+    engine.may_answer.set()
+    assert flooded.wait()
+    assert set(flooded.session.objects) == {1, 2}
+    assert len(flooded.session.prompts) == 2, "what was waiting is taken back first"
 
 
-def test_a_batch_asks_whose_pixels_are_shared(controller, monkeypatch) -> None:
-    controller.add(Box((10, 20), (50, 60)))
-    controller.accept()
-    controller.overlap, controller.batch = "ask", True
-    asked: list[Exception] = []
-    monkeypatch.setattr(controller, "ask_overlap", lambda error: asked.append(error))
-    controller.add(Box((12, 22), (48, 58)))
-    controller.wait()
-    shared = controller.session.labels[controller.session.mask].any()
-    before = controller.session.prompts
-    controller.add(Click(B))
-    controller.wait()
-    assert bool(asked) == bool(shared)
-    if shared:
-        assert controller.session.prompts == before, "nothing was decided, nothing is done"
-        assert controller.workspace.prompts.read() == before
-        monkeypatch.setattr(controller, "ask_overlap", lambda error: "overwrite")
-        controller.add(Click(B))
-        controller.wait()
-    assert controller.session.prompts == (Click(B),)
-    assert 2 in controller.session.objects
+def test_a_correction_before_the_answer_goes_to_the_next_object(flooded) -> None:
+    engine = flooded.engine_for_tests
+    flooded.batch = True
+    flooded.add(Click(A))
+    flooded.wait()
+    engine.may_answer.clear()
+    flooded.add(Click(B))
+    QTest.qWait(1)
+    flooded.add(Click((60, 92), positive=False))
+    engine.may_answer.set()
+    flooded.wait()
+    assert flooded.session.objects[1].prompts == (Click(A),)
+    assert flooded.session.prompts == (Click(B), Click((60, 92), positive=False))
+
+
+@pytest.mark.parametrize(
+    ("button", "objects", "prompts"),
+    [
+        ("Take them", {2}, (Click(B),)),
+        ("Leave them to the others", {1, 2}, (Click(B),)),
+        ("Cancel", {1}, (Box((10, 20), (50, 70)),)),
+    ],
+)
+def test_a_batch_asks_whose_pixels_are_shared(flooded, button, objects, prompts) -> None:
+    flooded.add(Click(A))
+    flooded.accept()
+    flooded.overlap, flooded.batch = "ask", True
+    flooded.add(Box((10, 20), (50, 70)))
+    flooded.wait()
+    flooded.add(Click(B))
+    QTest.qWait(5)
+    question = flooded.question
+    next(each for each in question.buttons() if button in each.text().replace("&", "")).click()
+    QTest.qWait(5)
+    assert flooded.wait()
+    assert set(flooded.session.objects) == objects
+    assert flooded.session.prompts == prompts
+    assert flooded.workspace.prompts.read() == prompts
 
 
 # Gathering
@@ -292,25 +352,25 @@ def test_the_right_button_does_what_is_preferred(controller, mouse, viewer) -> N
         controller.mouse_buttons = "sideways"
 
 
-def test_the_section_shows_and_sets_all_of_it(controller, viewer) -> None:
-    _, panel = viewer.window.add_plugin_dock_widget("napari-pvpu", "Segment")
-    section = panel.sections["hands"]
+def test_the_section_shows_and_sets_all_of_it(flooded, qtbot) -> None:
+    section = HandsSection(flooded)
+    qtbot.addWidget(section)
+    flooded.changed.connect(section.render_state)
+    section.render_state()
     section.batch.setChecked(True)
     section.polygons.setCurrentIndex(1)
     section.polygons.activated.emit(1)
     section.mouse.setCurrentIndex(2)
     section.mouse.activated.emit(2)
-    assert (controller.batch, controller.filled_polygons) == (True, True)
-    assert controller.mouse_buttons == "swapped"
-    controller.toggle_batch()
-    controller.toggle_filled_polygons()
-    controller.mouse_buttons = "opposite"
+    assert (flooded.batch, flooded.filled_polygons) == (True, True)
+    assert flooded.mouse_buttons == "swapped"
+    flooded.toggle_batch()
+    flooded.toggle_filled_polygons()
+    flooded.mouse_buttons = "opposite"
     assert not section.batch.isChecked()
     assert section.polygons.currentIndex() == section.mouse.currentIndex() == 0
     section.hold.click()
-    assert controller.holding
+    assert flooded.holding
     section.hold.click()
-    assert not controller.holding
-    panel.tools[Tool.LASSO].click()
-    assert controller.tool is Tool.LASSO
-    assert panel.tools[Tool.LASSO].isChecked()
+    assert not flooded.holding
+    flooded.changed.disconnect(section.render_state)

@@ -24,7 +24,7 @@ from napari_pvpu.napari_side.prompt_rows import (
     rows_of,
     set_defaults,
 )
-from napari_pvpu.prompts import Box, Click, PriorMask, Scribble
+from napari_pvpu.prompts import Box, Click, Polygon, PriorMask, Scribble
 
 pytestmark = pytest.mark.gui
 
@@ -37,6 +37,8 @@ PROMPTS = (
     Scribble(PATH, positive=False),
     Box((1.0, 1.0), (4.0, 6.0), positive=False),
     Scribble(PATH[::-1]),
+    Polygon(PATH, filled=True),
+    Polygon(PATH[::-1], positive=False),
 )
 
 
@@ -99,10 +101,26 @@ def test_points_rectangles_and_paths_are_clicks_boxes_and_scribbles(drawing) -> 
     )
 
 
-@pytest.mark.parametrize("shape_type", ["ellipse", "polygon"])
-def test_other_closed_shapes_count_as_the_box_around_them(drawing, shape_type) -> None:
-    drawing.strokes.add(RECTANGLE, shape_type=shape_type)
+def test_an_ellipse_counts_as_the_box_around_it(drawing) -> None:
+    drawing.strokes.add(RECTANGLE, shape_type="ellipse")
     assert drawing.prompts.read() == (Box((10, 20), (30, 50)),)
+
+
+def test_polygons_are_filled_as_wanted_when_they_are_drawn(drawing) -> None:
+    corners = tuple(map(tuple, np.asarray(RECTANGLE, float).tolist()))
+    drawing.strokes.add(RECTANGLE, shape_type="polygon")
+    drawing.prompts.filled = True
+    drawing.prompts.positive = False  # which makes the defaults anew
+    drawing.strokes.add(RECTANGLE, shape_type="polygon")
+    drawing.strokes.add(RECTANGLE, shape_type="rectangle")
+    wanted = (
+        Polygon(corners), Polygon(corners, positive=False, filled=True),
+        Box((10, 20), (30, 50), positive=False),
+    )  # fmt: skip
+    assert drawing.prompts.read() == wanted
+    drawing.prompts.write(wanted[::-1])
+    assert drawing.prompts.read() == wanted[::-1]
+    assert (np.asarray(drawing.strokes.face_color)[:, 3] > 0).tolist() == [False, True, False]
 
 
 def test_prompts_of_both_layers_come_in_the_order_of_drawing(drawing) -> None:
@@ -333,7 +351,7 @@ def test_stroke_under_way_is_not_read(drawing) -> None:
     drawing.clicks.add([3, 4])
     assert drawing.told[-1] == (Click((3, 4)),)
     assert drawing.prompts.finish_drawing()
-    assert drawing.told[-1] == (Click((3, 4)), Box((10, 10), (30, 30)))
+    assert drawing.told[-1] == (Click((3, 4)), Polygon(((10, 10), (10, 30), (30, 30))))
     assert not drawing.prompts.finish_drawing()
 
 

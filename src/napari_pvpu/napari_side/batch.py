@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_pvpu.errors import OverlapError
 from napari_pvpu.prompts import Box, Click, Polygon
 
 if TYPE_CHECKING:
@@ -22,15 +21,10 @@ def begins_object(prompt: Prompt) -> bool:
     return isinstance(prompt, Click | Box | Polygon) and prompt.positive
 
 
-def contested(session: Session | None, plane: Plane) -> OverlapError | None:
-    """Return what accepting the object at work would raise if the rule were to ask, or None."""
+def contested(session: Session | None, plane: Plane) -> bool:
+    """Tell whether the object at work in a plane has pixels that are others' already."""
     if session is None or session.plane != plane:
-        return None
+        return False
     region = session.region
-    there = np.asarray(session.labels[(*plane, *region.slices)])[region.mask]
-    ids, counts = np.unique(there[there > 0], return_counts=True)
-    if not len(ids):
-        return None
-    return OverlapError(
-        session.opened or 0, {int(i): int(n) for i, n in zip(ids, counts, strict=True)}
-    )
+    there = np.asarray(session.labels[(*plane, *region.slices)])
+    return bool((there[region.mask] > 0).any())

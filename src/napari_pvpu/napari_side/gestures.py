@@ -40,7 +40,7 @@ class Gestures(Editing):
 
     def __init__(self, viewer: Any) -> None:
         super().__init__(viewer)
-        self._batch = self._filled = False
+        self._batch = self._filled = self._asking = False
         self._mouse_buttons = OPPOSITE
         self._queue: deque[tuple[Plane, Prompt]] = deque()
         """Marks of a batch that wait for the answer to the one before."""
@@ -60,6 +60,7 @@ class Gestures(Editing):
             if self._on_right_button in viewer.mouse_drag_callbacks:
                 viewer.mouse_drag_callbacks.remove(self._on_right_button)
             self.release()
+            self._queue.clear()
         super().close()
 
     # Polygons
@@ -208,8 +209,10 @@ class Gestures(Editing):
             self._queue.clear()
             return
         plane, prompt = self._queue[0]
-        if work.conversation.waits_in(plane):
-            return  # asked again when the answer is there
+        if self._asking or work.conversation.waits_in(plane):
+            return  # this is called again when the answer is there
+        if begins_object(prompt) and self._asks_of_batch(work, plane):
+            return
         self._queue.popleft()
         latest = work.conversation.latest(plane)
         work.hint_at_zoom()
@@ -219,22 +222,35 @@ class Gestures(Editing):
             if not latest or not begins_object(prompt):
                 work.conversation.ask(plane, (*latest, prompt))
             else:
-                rule = self._rule_of_batch(work, plane)
-                if rule is not None:
-                    work.conversation.ask(plane, (prompt,), accepting=rule)
+                rule = work.settings["overlap"]
+                rule = "keep" if rule == "ask" else rule  # there is nothing to ask about
+                work.conversation.ask(plane, (prompt,), accepting=rule)
         except PvpuError as error:
             tell(error)
         self._show_batch(work)
         if self._queue:
             QTimer.singleShot(0, self._next_of_batch)
 
-    def _rule_of_batch(self, work: Workspace, plane: Plane) -> str | None:
-        """Return the rule for shared pixels by which the object at work is accepted."""
-        rule = str(work.settings["overlap"])
-        error = contested(work.session, plane) if rule == "ask" else None
-        if error is not None:
-            return self.ask_overlap(error)
-        return "keep" if rule == "ask" else rule
+    def _asks_of_batch(self, work: Workspace, plane: Plane) -> bool:
+        """Accept the object at work if the user has to be asked about that; False if not."""
+        if work.settings["overlap"] != "ask" or not contested(work.session, plane):
+            return False
+        self._accept(work)
+        if self._question is None:
+            return False
+        self._asking = True
+        self._question.finished.connect(self._after_question)
+        return True
+
+    def _after_question(self, code: int = 0) -> None:
+        """Go on with the batch; what was to begin the next object goes if nothing was decided."""
+        self._asking, work = False, self._workspace
+        if work is None or not self._queue:
+            return
+        if work.conversation.latest(self._queue[0][0]):
+            self._queue.popleft()
+        self._show_batch(work)
+        QTimer.singleShot(0, self._next_of_batch)
 
     def _show_batch(self, work: Workspace) -> None:
         """Show the prompts at work, and behind them those that wait."""
@@ -272,7 +288,7 @@ class Gestures(Editing):
     @property
     def busy(self) -> bool:
         """Whether anything is under way that will change what is shown."""
-        return bool(self._queue) or super().busy
+        return (bool(self._queue) and not self._asking) or super().busy
 
     def _take_hands(self, workspace: Workspace) -> None:
         """Have an image's prompts drawn as the user likes."""
