@@ -21,8 +21,8 @@ def square(side: int, row: int = 20) -> PlaneMask:
 class Answers:
     """Carries by a table of sides by position; what is not in it, is not to be found."""
 
-    def __init__(self, sides: dict[int, int], doubtful: Sequence[int] = ()) -> None:
-        self._sides, self._doubtful = sides, doubtful
+    def __init__(self, sides: dict[int, int], doubtful: dict[int, float] | None = None) -> None:
+        self._sides, self._doubtful = sides, doubtful or {}
         self.asked: list[tuple[int, int]] = []
 
     def __call__(self, known: Sequence[tuple[int, PlaneMask, float]], position: int) -> Carried:
@@ -30,7 +30,7 @@ class Answers:
         side = self._sides.get(position)
         if side is None:
             return Carried(None, 0.0, 0.0)
-        return Carried(square(side), 0.1 if position in self._doubtful else 0.9, 1.0)
+        return Carried(square(side), self._doubtful.get(position, 0.9), 1.0)
 
 
 def positions(walk: Walk) -> list[int]:
@@ -48,12 +48,13 @@ def test_carries_on_from_plane_to_plane_and_ends_where_nothing_is_found() -> Non
 @pytest.mark.parametrize(
     ("sides", "doubtful"),
     [
-        pytest.param({6: 7, 7: 3, 8: 7}, (), id="most of the area is gone"),
-        pytest.param({6: 7, 7: 15, 8: 7}, (), id="it runs into something larger"),
-        pytest.param({6: 7, 7: 7, 8: 7}, (7,), id="nobody believes it"),
+        pytest.param({6: 7, 7: 3, 8: 7}, {}, id="most of the area is gone"),
+        pytest.param({6: 7, 7: 15, 8: 7}, {}, id="it runs into something larger"),
+        pytest.param({6: 7, 7: 7, 8: 7}, {7: 0.1}, id="nobody believes it"),
+        pytest.param({6: 7, 7: 7, 8: 7}, {7: 0.66}, id="much less sure than just before"),
     ],
 )
-def test_ends_where_the_answer_breaks(sides: dict[int, int], doubtful: Sequence[int]) -> None:
+def test_ends_where_the_answer_breaks(sides: dict[int, int], doubtful: dict[int, float]) -> None:
     assert positions(Walk(Plan({5: square(7)}, 5, 9), Answers(sides, doubtful))) == [6]
 
 

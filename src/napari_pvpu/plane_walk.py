@@ -39,6 +39,12 @@ class WalkPolicy:
     ----------
     least_confidence : float
         Below this the object has ended.
+    least_of_recent : float
+        Share of the highest confidence of the planes just before; below it the object has ended.
+        Where it ends on another that begins there, confidence dips for a plane or two and would
+        then be as high as ever, on the other one.
+    recent : int
+        How many planes before these are.
     least_share, most_share : float
         Area of a plane's mask as a share of that of the plane before: outside these bounds the
         object has ended, or has run into something else.
@@ -48,9 +54,11 @@ class WalkPolicy:
     """
 
     least_confidence: float = 0.58
+    least_of_recent: float = 0.78
+    recent: int = 6
     least_share: float = 0.3
     most_share: float = 2.0
-    shape_weight: float = 1.0
+    shape_weight: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +156,7 @@ class Walk:
 
     def _outward(self, start: int, limit: int, step: int) -> Iterator[Found | None]:
         """Carry on from an annotated position until the object ends, or `limit` comes."""
-        mask = self._plan.anchors[start]
+        mask, recent = self._plan.anchors[start], [0.0]
         for position in range(start + step, limit, step):
             wanted = self._plan.first <= position <= self._plan.last
             if position in self._plan.ends or not (wanted or self._on_the_way(position, step)):
@@ -156,6 +164,9 @@ class Walk:
             carried = self._carry([(position - step, mask, 1.0)], position)
             if carried.mask is None or self._has_ended(mask, carried):
                 return
+            if carried.confidence < self._policy.least_of_recent * max(recent):
+                return
+            recent = [*recent, carried.confidence][-self._policy.recent :]
             mask = carried.mask
             yield Found(position, mask, carried.confidence) if wanted else None
 

@@ -9,9 +9,10 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 from napari_pvpu import Click, attach
+from napari_pvpu.napari_side import stage
 from napari_pvpu.napari_side.panel import Panel
+from napari_pvpu.napari_side.preferences import Preferred
 from napari_pvpu.napari_side.views.confidence_strip import color_of
-from napari_pvpu.plane_walk import WalkPolicy
 
 pytestmark = pytest.mark.gui
 
@@ -25,9 +26,8 @@ def viewer(make_napari_viewer):
 
 @pytest.fixture
 def begin(viewer, blobs, monkeypatch):
-    """Open a stack of the blobs, and the panel; objects are believed in everywhere."""
-    # Weights of the tests are random: what they say of a mask means nothing.
-    monkeypatch.setattr(WalkPolicy.__init__, "__defaults__", (-1.0, 0.0, 1e9, 1.0))
+    """Open a stack of the blobs with the bundled weights: random ones recognise nothing again."""
+    monkeypatch.setattr(stage, "preferred", lambda: Preferred("pvpu-nano", "cpu"))
 
     def begin(planes: int = 5, **options):
         image = viewer.add_image(np.stack([blobs] * planes), name="blobs", **options)
@@ -110,7 +110,7 @@ def test_colours_of_doubt_are_told_apart() -> None:
 
 @pytest.mark.parametrize("keep", [True, False], ids=["stop", "cancel"])
 def test_carrying_can_be_left(begin, viewer, qtbot, keep) -> None:
-    controller, _ = begin(planes=40)
+    controller, _ = begin(planes=16)
     controller.add(Click(ONE))
     assert controller.accept() == 1
     controller.propagate()
@@ -126,7 +126,7 @@ def test_carrying_can_be_left(begin, viewer, qtbot, keep) -> None:
 
 
 def test_prompts_are_answered_while_an_object_is_carried(begin, viewer, qtbot) -> None:
-    controller, _ = begin(planes=40)
+    controller, _ = begin(planes=16)
     controller.add(Click(ONE))
     assert controller.accept() == 1
     controller.propagate()
@@ -168,7 +168,7 @@ def test_movie_has_divisions_and_tracks(begin, viewer, qtbot, tmp_path, notices)
     tracks = viewer.layers["blobs tracks"]
     assert len(tracks.data) == 2
     viewer.dims.set_point(0, 2)
-    for place in ((28.0, 34.0), TWO):
+    for place in (ONE, TWO):
         controller.add(Click(place))
         controller.accept()
     controller.divide_here()
