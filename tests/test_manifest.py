@@ -72,7 +72,8 @@ def test_panel_is_a_widget_and_in_the_segment_menu(manifest: PluginManifest) -> 
 def test_samples_are_the_package_s(manifest: PluginManifest) -> None:
     from napari_pvpu import samples
 
-    assert {sample.key for sample in manifest.contributions.sample_data} == set(samples.NAMES)
+    keys = {sample.key for sample in manifest.contributions.sample_data}
+    assert keys == {*samples.NAMES, *samples.VOLUMES}
 
 
 def test_entry_point_and_the_link_at_the_root_lead_to_it() -> None:
