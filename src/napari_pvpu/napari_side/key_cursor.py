@@ -52,6 +52,8 @@ class KeyCursor(QObject):
         self._drawn: list[tuple[float, float]] = []
         """Where the mark under way has been, its beginning first."""
         self._positive = True
+        self._displaced: dict[tuple[Any, str], Any] = {}
+        """What our keys did before on a layer, None for nothing of its own."""
         controller.changed.connect(self._on_changed)
 
     @property
@@ -167,7 +169,10 @@ class KeyCursor(QObject):
             keys[f"Shift+{arrow}"] = partial(self._move, way, True)
         for layer in self._work.prompts.layers:
             for key, does in keys.items():
-                layer.bind_key(key, does if on else None, overwrite=True)
+                if on:
+                    self._displaced[layer, key] = layer.bind_key(key, does, overwrite=True)
+                else:
+                    layer.bind_key(key, self._displaced.pop((layer, key)), overwrite=True)
 
     def _move(self, way: tuple[int, int], finely: bool, layer: Any) -> None:
         viewer, work = self._controller.viewer, self._work

@@ -73,7 +73,7 @@ class Panel(QWidget):
         self.setMinimumWidth(NARROWEST)
         content = QWidget()
         self._layout = QVBoxLayout(content)
-        self._layout.setContentsMargins(5, 8, 5, 8)
+        self._layout.setContentsMargins(4, 8, 4, 8)
         self._layout.setSpacing(6)
         self._add(self.choosing, self.first_steps, self.earlier, *self._folds_at(Place.IMAGE))
         self._add(self.drawing, self.reach, *self._folds_at(Place.MASK))

@@ -25,6 +25,8 @@ __all__ = ["PanelKeys", "focus_canvas"]
 
 BACK = "Escape"
 """Key that leads from the panel to the canvas."""
+OWN = ("PageUp", "PageDown", "Home", "End", "Up", "Down", "Left", "Right", "Space", "Delete")
+"""Keys that lists, sliders and buttons have a use for themselves."""
 
 
 class PanelKeys(QObject):
@@ -55,7 +57,7 @@ class PanelKeys(QObject):
             do = partial(self._act, action, key)
             # Qt tells the two keys apart that are called Enter.
             both = (key, key.replace("Enter", "Return")) if "Enter" in key else (key,)
-            self._keys += [self._key(each, do) for each in both if each]
+            self._keys += [self._key(each, do) for each in both if each and each not in OWN]
 
     def _key(self, key: str, do: partial[None]) -> QShortcut:
         made = QShortcut(QKeySequence(key), self._panel)

@@ -97,6 +97,9 @@ def folding(title: str, content: QWidget) -> QCollapsible:
     section.layout().setContentsMargins(0, 0, 0, 0)
     section.layout().setSpacing(0)
     section.content().layout().setContentsMargins(0, 0, 0, 4)
+    # What is folded away is not on the way of Tab either, and takes no width.
+    section.content().setVisible(section.isExpanded())
+    section.toggled.connect(section.content().setVisible)
     section.toggleButton().setObjectName("fold")
     section.toggleButton().setFocusPolicy(Qt.FocusPolicy.TabFocus)
     return section

@@ -18,6 +18,7 @@ ON_POSITIVE, ON_NEGATIVE = "#ffffff", "#1c1208"
 """Colours of text on the polarities' own, for contrast."""
 
 STYLE = """
+QPushButton {{ padding: 4px 3px; }}
 QPushButton:checked {{ background-color: {current}; }}
 QPushButton#positive:checked {{ background-color: {positive}; color: {on_positive}; }}
 QPushButton#negative:checked {{ background-color: {negative}; color: {on_negative}; }}
@@ -28,9 +29,7 @@ QPushButton#fold, QPushButton#fold:checked {{
     background: transparent; text-align: left; padding: 2px;
 }}
 QPushButton#fold:hover {{ background-color: {foreground}; }}
-QPushButton#tool, QPushButton#positive, QPushButton#negative, QPushButton#step {{
-    padding: 4px 2px;
-}}
+QPushButton#tool, QPushButton#step {{ padding: 4px 2px; }}
 QScrollBar:vertical {{ width: 8px; margin: 0; }}
 QScrollBar::sub-line:vertical, QScrollBar::add-line:vertical {{ height: 0; }}
 QFrame#card {{ background-color: {foreground}; border-radius: 3px; }}

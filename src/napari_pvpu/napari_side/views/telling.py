@@ -51,7 +51,7 @@ class Telling(QWidget):
         self._below.addWidget(self.measured)
         self._below.addWidget(self._progress())
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(5, 4, 5, 8)
+        layout.setContentsMargins(4, 4, 4, 8)
         layout.setSpacing(6)
         layout.addWidget(self.hint)
         layout.addWidget(self._below)
