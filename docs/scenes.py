@@ -19,7 +19,6 @@ from skimage import filters
 
 from napari_pvpu import Box, Click, samples
 from napari_pvpu.demo.recording import load_all
-from napari_pvpu.napari_side.picking import Picked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -158,6 +157,13 @@ class Stage:
         self.panel.scrolled.ensureWidgetVisible(fold.content(), 0, 20)
         self.rest()
 
+    def fold_only(self, name: str) -> None:
+        """Take a part of the panel that folds away."""
+        self.unfold(name)
+        self.rest(1000)  # for what is looked up when it is shown
+        self._save(f"panel-fold-{name}", _pixels(self.panel.folds[name].grab()))
+        self.panel.folds[name].collapse(animate=False)
+
     def menu_of(self, name: str, button: Any) -> None:
         """Take the panel with a button's menu open."""
         self.fit_height()
@@ -267,12 +273,12 @@ def correcting(stage: Stage) -> None:
     """Labels of another program, and one of them opened and corrected."""
     stage.panel.first_steps.dismiss.click()
     stage.open("coins")
-    found = stage.viewer.add_labels(_labels_of_a_threshold(), name="threshold", opacity=0.4)
+    stage.viewer.add_labels(_labels_of_a_threshold(), name="threshold", opacity=0.4)
     stage.controller.use_clicks()
     stage.wait()
     stage.canvas("correcting-before")
-    picked = Picked(found, int(found.data[186, 330]), (186.0, 330.0))
-    stage.controller.open_label(picked)
+    stage.viewer.cursor.position = (186.0, 330.0)
+    stage.controller.open_at_cursor()
     stage.wait()
     stage.add_in_peace(Click((222, 345), positive=False))
     stage.window("correcting-open")
@@ -290,32 +296,23 @@ def overlays(stage: Stage) -> None:
         stage.controller.show_overlay(name, False)
 
 
-def _stack() -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Make up a stack of two bodies that lean, in noise."""
-    depth, rows, cols = np.mgrid[:20, :256, :256]
-    bright = np.zeros(depth.shape)
-    for row, col, radius, lean in ((95, 90, 42, 3.0), (175, 180, 36, -2.5)):
-        across = ((rows - row) ** 2 + (cols - col - lean * (depth - 10)) ** 2) / radius**2
-        bright[across + ((depth - 10) / 8) ** 2 < 1] = 120
-    noise = np.random.default_rng(0).normal(60, 12, depth.shape)
-    return (ndimage.gaussian_filter(bright, (0.5, 3, 3)) + noise).clip(0, 255).astype(np.uint8)
-
-
 @scene
 def volume(stage: Stage) -> None:
-    """An object carried through a stack."""
+    """A nucleus carried through a stack."""
     stage.panel.first_steps.dismiss.click()
-    stage.viewer.add_image(_stack(), name="stack", scale=(2, 1, 1), axis_labels=("z", "y", "x"))
-    stage.viewer.dims.set_current_step(0, 10)
+    [(stack, about, _)] = samples.stack()
+    stage.viewer.add_image(stack, **about)
+    stage.viewer.dims.set_current_step(0, 16)
     stage.look()
-    stage.add(Click((95, 90)))
+    stage.add(Click((143, 166)))
     stage.accept()
     stage.controller.propagate()
     stage.wait()
-    stage.controller.go_to_position(13)
+    stage.controller.go_to_position(20)
     stage.wait()
     stage.unfold("volume")
     stage.window("volume")
+    stage.fold_only("volume")
 
 
 @scene
@@ -365,15 +362,19 @@ def panel_states(stage: Stage) -> None:
     stage.accept()
     stage.panel_only("panel-kept")
     stage.menu_of("panel-export-menu", stage.panel.export)
+    for position in ((51, 155), (51, 215)):
+        stage.add(Click(position))
+        stage.accept()
+    for name in ("seen", "objects", "history", "ahead", "store", "shortcuts"):
+        stage.fold_only(name)
     stage.controller.open_object(1)
     stage.wait()
     stage.panel_only("panel-correcting")
     stage.menu_of("panel-edit-menu", stage.panel.edit)
-    for name, fold in stage.panel.folds.items():
-        fold.expand(animate=False)
-        stage.rest()
-        stage.panel_only(f"panel-fold-{name}")
-        fold.collapse(animate=False)
+    stage.controller.compare_propagation()
+    stage.wait()
+    for name in ("mask", "hands", "compare"):
+        stage.fold_only(name)
 
 
 @scene
