@@ -9,13 +9,15 @@ from __future__ import annotations
 import errno
 from typing import IO, TYPE_CHECKING
 
+if TYPE_CHECKING:
+    import os
+    from types import ModuleType
+
+fcntl: ModuleType | None
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
-if TYPE_CHECKING:
-    import os
+    fcntl = None
 
 __all__ = ["is_held", "take_hold"]
 

@@ -131,8 +131,8 @@ def _readable(
         trouble.append(error)
         if len(trouble) > MOST_TROUBLE or max(each.stop - each.start for each in window) < HALVED:
             return
-        for half in product(*(_halves(each) for each in window)):
-            yield from _readable(levels, plane, channels, half, trouble)
+        for rows, cols in product(_halves(window[0]), _halves(window[1])):
+            yield from _readable(levels, plane, channels, (rows, cols), trouble)
 
 
 def _halves(part: slice) -> tuple[slice, slice]:
