@@ -165,7 +165,8 @@ class Guide(QObject):
         if work.cutting is not None:
             return f"Draw a line: cut object {work.cutting} in two"
         return what_a_click_does(
-            tool, controller.positive, work.has_object, self._under, self._modifiers,
+            tool, controller.positive, work.has_object and not self._begins(tool), self._under,
+            self._modifiers,
             controller.target,
         )  # fmt: skip
 
@@ -215,6 +216,11 @@ class Guide(QObject):
         ours = work.results is not None and picked.layer is work.results.layer
         record = work.session.objects.get(picked.object_id) if work.session and ours else None
         return Under(picked.object_id, None if record is None else record.score, ours)
+
+    def _begins(self, tool: Tool | None) -> bool:
+        """Whether what is drawn begins an object though there is one: in a batch, but by a line."""
+        controller = self._controller
+        return controller.batch and controller.positive and tool is not Tool.SCRIBBLE
 
     def _layer(self) -> Layer | None:
         """Return the layer of prompts that is in hand."""

@@ -30,6 +30,10 @@ BATCH = (
     "The next click or box is the next object. Shift+click takes away from this one, a scribble "
     "adds to it. {accept} keeps the last."
 )
+REVIEW = (
+    "Is this one right? {next_uncertain} goes on to the next uncertain one and keeps what you "
+    "correct; {skip} leaves it as it was."
+)
 
 
 def next_step(controller: Controller) -> str:
@@ -55,7 +59,8 @@ def next_step(controller: Controller) -> str:
     if controller.holding:
         return GATHERING
     if workspace.has_object:
-        return _with_keys(BATCH if controller.batch else CORRECTION, controller)
+        text = REVIEW if controller.reviewing else BATCH if controller.batch else CORRECTION
+        return _with_keys(text, controller)
     if not controller.positive:
         return "Marks now say what is not part of an object. To begin one, switch to positive."
     count = workspace.object_count

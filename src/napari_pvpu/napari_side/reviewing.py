@@ -44,7 +44,15 @@ class Reviewing(Gestures):
         """How many of them lie behind, the one being looked at included."""
         self._opened_at: tuple[int, int] | None = None
         """Object opened by the walk, and the length of the history right after that."""
+        self._looked_at: int | None = None
         self.came_on.connect(self._begin_walk)
+
+    @property
+    def reviewing(self) -> bool:
+        """Whether the object at work was opened by the walk."""
+        work = self._workspace
+        opened = work.session.opened if work is not None and work.session is not None else None
+        return opened is not None and opened == self._looked_at
 
     def next_uncertain(self) -> None:
         """Open the least certain object that was not looked at yet.
@@ -113,7 +121,7 @@ class Reviewing(Gestures):
     # Inside
 
     def _begin_walk(self, workspace: object = None) -> None:
-        self._walk, self._at, self._opened_at = [], 0, None
+        self._walk, self._at, self._opened_at, self._looked_at = [], 0, None, None
 
     def _settle_object(self, *, keep: bool) -> Workspace | None:
         """Accept the object at work, or leave it; None if that was not possible."""
@@ -139,6 +147,7 @@ class Reviewing(Gestures):
         self.open_object(object_id)
         session = work.session
         if session is not None and session.opened == object_id:
+            self._looked_at = object_id
             self._opened_at = (object_id, session.history_position)
             self._arm()
 

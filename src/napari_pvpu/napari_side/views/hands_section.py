@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HandsSection"]
 
-MEANINGS = ("Outline: the object is inside", "Filled: this is the object")
+MEANINGS = ("Outline round the object", "Filled: the object itself")
 
 
 class HandsSection(QWidget):
