@@ -277,7 +277,7 @@ def test_shapes_and_kinds_may_be_mixed(controller, viewer, tmp_path, blobs) -> N
     assert desk.series.progress.done == 3
     saved = read_tiff(tmp_path / RESULTS / "b.tif")
     assert (saved.axes, saved.scale[2], saved.units[2]) == ("ZYX", 0.5, "micrometer")
-    assert saved.labels[1].any(), "in the plane in the middle, which napari shows"
+    assert saved.labels[1].any(), "in the plane in the middle, which is shown first"
 
 
 def test_other_layers_of_the_user_stay(desk, viewer, blobs, qtbot) -> None:

@@ -46,6 +46,8 @@ class SeriesReader:
         self._layer: Image | None = None
         self._wanted: tuple[Done, Failed] | None = None
         """Who waits for the image being read ahead."""
+        self._bad: Entry | None = None
+        """An image that could not be read ahead."""
         self._ahead: EncodingAhead | None = None
 
     def get(self, entry: Entry, done: Done, failed: Failed) -> None:
@@ -82,7 +84,9 @@ class SeriesReader:
         ahead : EncodingAhead
             Encodes.
         """
-        if entry is None or (self._entry is not None and entry.path == self._entry.path):
+        if entry is None or any(
+            known is not None and entry.path == known.path for known in (self._entry, self._bad)
+        ):
             return
         self.forget()
         if entry.path.is_file() and entry.path.stat().st_size > LARGEST:
@@ -95,7 +99,7 @@ class SeriesReader:
 
     def forget(self) -> None:
         """Let go of what was read ahead."""
-        self._entry = self._layer = self._wanted = None
+        self._entry = self._layer = self._wanted = self._bad = None
         if self._ahead is not None:
             self._ahead.forget_next()
 
@@ -126,9 +130,13 @@ class SeriesReader:
         self._worker.submit("look ahead", work, partial(self._on_looked, entry), _untold)
 
     def _on_not_ahead(self, entry: Entry, error: Exception) -> None:
-        if self._entry is entry and self._wanted is not None:
-            (_, failed), self._wanted, self._entry = self._wanted, None, None
-            failed(error)
+        if self._entry is not entry:
+            return
+        wanted, self._wanted, self._entry = self._wanted, None, None
+        if wanted is None:
+            self._bad = entry  # to be told when the user comes to it
+        else:
+            wanted[1](error)
 
     def _on_looked(self, entry: Entry, source: ImageSource) -> None:
         if self._entry is entry and self._ahead is not None:

@@ -241,9 +241,11 @@ class SeriesStage(QObject):
             controller.exchange(before, layer, self._new_opening)
         finally:
             self._exchanging = False
-        viewer = controller.viewer
-        if viewer is not None:
-            viewer.reset_view()
+        if controller.viewer is not None:
+            controller.viewer.reset_view()
+        workspace = self._at_work
+        if workspace is not None:  # where napari begins, too
+            workspace.travel(tuple(length // 2 for length in workspace.frame.plane_shape))
         self.changed.emit()
 
     def _new_opening(self) -> Opening:

@@ -48,6 +48,7 @@ class Stage(QObject):
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self._viewer = weakref.ref(viewer)
+        self._waits = 0
         self._worker = Worker()
         self._worker.busy_changed.connect(self.changed)
         chosen = preferred()
@@ -144,7 +145,8 @@ class Stage(QObject):
     @property
     def busy(self) -> bool:
         """Whether anything is under way that will change what is shown."""
-        return self._worker.busy or self._settling
+        filling = self._workspace is not None and self._workspace.filling
+        return self._worker.busy or self._settling or filling
 
     def wait(self, seconds: float = 60.0) -> bool:
         """Let napari go on until everything asked for is answered.
@@ -155,10 +157,19 @@ class Stage(QObject):
             False if it took longer than `seconds`.
         """
         end = time.monotonic() + seconds
-        while self.busy and time.monotonic() < end:
-            QApplication.processEvents()
-            time.sleep(0.001)
+        self._waits += 1
+        try:
+            while self.busy and time.monotonic() < end:
+                QApplication.processEvents()
+                time.sleep(0.001)
+        finally:
+            self._waits -= 1
         return not self.busy
+
+    @property
+    def waiting(self) -> bool:
+        """Whether somebody is in `wait`."""
+        return self._waits > 0
 
     @property
     def loading(self) -> bool:
@@ -220,11 +231,17 @@ class Stage(QObject):
             gone.discard()
         self._arranging = True
         try:
-            viewer.add_layer(new)  # first, so that there is always something to draw
+            # As a rule the new one first, so that there is always something to draw. But napari
+            # complains of layers of other units beside each other.
+            alike = old is None or _alike(old, new)
+            if alike:
+                viewer.add_layer(new)
             with viewer.layers.batched_update():
                 for layer in (old, results):
                     if layer is not None and layer in viewer.layers:
                         viewer.layers.remove(layer)
+            if not alike:
+                viewer.add_layer(new)
         finally:
             self._arranging = False
         self.image = new
@@ -349,3 +366,8 @@ class Stage(QObject):
             # At once, because a viewer that is closing gives no other sign.
             self._worker.stop()
         self._on_layers(event)
+
+
+def _alike(one: Image, other: Image) -> bool:
+    """Tell whether two layers have the same units along the axes that they share."""
+    return all(a == b for a, b in zip(one.units[::-1], other.units[::-1], strict=False))
