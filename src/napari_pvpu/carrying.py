@@ -242,7 +242,7 @@ def _guards(seen: Floats, count: int, distance: float) -> list[Click]:
     """
     inside = seen > 0.5
     area = int(inside.sum())
-    if not area or area == inside.size:
+    if not count or not area or area == inside.size:
         return []
     away = ndimage.distance_transform_edt(~inside)
     ring = np.abs(away - distance * math.sqrt(4 * area / math.pi)) < 1.5

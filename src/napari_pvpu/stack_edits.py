@@ -152,9 +152,8 @@ class StackEdits(LabelEdits):
         """
         record, along = self._record(object_id), self._axis(axis)
         line = OnLine(self._plane if plane is None else self._check_plane(plane), along)
-        found = {
-            line.position(at): record.ties.confidence(at) for at in record.boxes if line.holds(at)
-        }
+        carried = dict(record.ties.carried)
+        found = {line.position(at): carried.get(at) for at in record.boxes if line.holds(at)}
         return dict(sorted(found.items()))
 
     # Inside

@@ -108,10 +108,11 @@ class Stacks(StackEdits):
         low, high = self._range(along, first, last)
         line = OnLine(here, along)
         boxes = {line.position(at): at for at in record.boxes if line.holds(at)}
+        carried = dict(record.ties.carried)
         masks = {
             position: self._mask_in(object_id, at)
             for position, at in boxes.items()
-            if record.ties.confidence(at) is None
+            if at not in carried
         }
         anchors = {position: mask for position, mask in masks.items() if mask is not None}
         if not anchors:

@@ -266,8 +266,14 @@ class Volumes(Editing):
         self.changed.emit()
 
     def _on_failed(self, error: Exception) -> None:
+        """Tell, and keep what was found before a plane that cannot be read, say."""
+        under_way = self._under_way
         self._end()
         tell(error)
+        if under_way is not None and not self._dropped:
+            workspace, session, work = under_way
+            if workspace.session is session and work.result().found:
+                self._take(workspace, work)
 
     def _end(self) -> None:
         self._under_way = self._shown_way = None
@@ -343,10 +349,12 @@ class Volumes(Editing):
         """What speaks for the object's mask in each plane, None where it was annotated."""
         workspace, axis, target = self._workspace, self.axis, self.target
         session = workspace.session if workspace is not None else None
-        if workspace is None or session is None or axis is None or target not in session.objects:
+        if workspace is None or session is None or axis is None or target is None:
+            return {}
+        if target not in session.objects:
             return {}
         try:
-            return session.confidences(int(target), axis=axis, plane=workspace.frame.plane)
+            return session.confidences(target, axis=axis, plane=workspace.frame.plane)
         except PvpuError:  # it is open for correction
             return {}
 

@@ -106,4 +106,5 @@ def _position_prior(grid: int, reach: float, device: torch.device) -> Tensor:
         index = torch.arange(grid, device=device, dtype=torch.float32)
         place = torch.cartesian_prod(index, index)
         apart: Tensor = torch.cdist(place, place)
-        return apart.square() / (-2 * reach**2)
+        prior: Tensor = apart.square() / (-2 * reach**2)
+    return prior

@@ -39,7 +39,8 @@ class ConfidenceStrip(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._known: dict[int, float | None] = {}
-        self._length, self._position = 0, None
+        self._length = 0
+        self._position: int | None = None
         self._text, self._back = QColor("white"), QColor("gray")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("How sure the object is in each plane")
@@ -111,7 +112,7 @@ class ConfidenceStrip(QWidget):
 
     def event(self, event: QEvent) -> bool:
         if event.type() == QEvent.Type.ToolTip and self._length:
-            help_event: QHelpEvent = event  # type: ignore[assignment]
+            help_event: QHelpEvent = event
             QToolTip.showText(
                 help_event.globalPos(), self.words_at(self.position_at(help_event.pos().x())), self
             )
