@@ -63,8 +63,8 @@ def test_every_action_is_a_command_in_the_menu(manifest: PluginManifest) -> None
 
 
 def test_panel_is_a_widget_and_in_the_segment_menu(manifest: PluginManifest) -> None:
-    [widget] = manifest.contributions.widgets
-    assert (widget.command, widget.display_name) == ("napari-pvpu.panel", "Segment")
+    widgets = {widget.command: widget.display_name for widget in manifest.contributions.widgets}
+    assert widgets["napari-pvpu.panel"] == "Segment"
     menu = manifest.contributions.menus["napari/layers/segment"]
     assert "napari-pvpu.panel" in {getattr(item, "command", None) for item in menu}
 
@@ -98,7 +98,7 @@ def test_nothing_it_points_to_imports_torch() -> None:
 
 
 def test_every_key_is_on_the_preferences_page_as_it_comes(manifest: PluginManifest) -> None:
-    pages = {page.title: page for page in manifest.contributions.configurations}
+    pages = {page.title: page for page in manifest.contributions.configurations.values()}
     titles = {command.id: command.title for command in manifest.contributions.commands}
     keys = pages["Shortcuts"].properties
     assert {name: each.default for name, each in keys.items()} == {
@@ -114,7 +114,8 @@ def test_every_setting_is_on_the_preferences_page_as_it_is_preferred(
 ) -> None:
     from napari_pvpu.napari_side.preferences import Preferred
 
-    pages = [page for page in manifest.contributions.configurations if page.title != "Shortcuts"]
+    every = manifest.contributions.configurations.values()
+    pages = [page for page in every if page.title != "Shortcuts"]
     declared = {name: each for page in pages for name, each in page.properties.items()}
     assert {name: each.default for name, each in declared.items()} == asdict(Preferred())
     assert all(each.title and each.description for each in declared.values())
