@@ -10,6 +10,7 @@ from napari.components import ViewerModel
 
 from flood_engine import FloodEngine
 from napari_pvpu import Click
+from napari_pvpu.napari_side import filling
 from napari_pvpu.napari_side.controller import Controller
 from napari_pvpu.napari_side.engine import Look
 
@@ -109,3 +110,20 @@ def test_network_that_fails_on_the_way_to_a_plane_costs_nothing(
     assert em_is_due.session.prompts_in((1,)) == (ONE,)
     predictor.broken = False
     assert controller.accept() == 1
+
+
+def test_many_objects_are_shown_bit_by_bit(controller, qtbot, monkeypatch) -> None:
+    monkeypatch.setattr(filling, "SPELL", 0.0)  # one box at a time
+    labels = np.zeros((3, 96, 128), np.uint16)
+    tiles = labels[:, ::4, ::4]
+    tiles[...] = np.arange(1, tiles.size + 1).reshape(tiles.shape)
+    labels = labels.repeat(2, axis=1)[:, :96].repeat(2, axis=2)[:, :, :128]
+    controller.adopt(controller.viewer.add_labels(labels, name="theirs"))
+    work = controller.workspace
+    qtbot.waitUntil(lambda: work.results is not None and work.filling)
+    ours = controller.viewer.layers["blobs objects"]
+    assert (ours.data > 0).sum() < (labels > 0).sum(), "napari goes on while they are written"
+    assert controller.wait()
+    np.testing.assert_array_equal(ours.data, labels)
+    controller.add(ONE)
+    assert controller.wait()

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QApplication
 from napari_pvpu.napari_side.conversation import Conversation
 from napari_pvpu.napari_side.engine import Engine, Look
 from napari_pvpu.napari_side.frame import Frame
-from napari_pvpu.napari_side.result_layers import Results
+from napari_pvpu.napari_side.result_layers import BoxesOf, Results
 from napari_pvpu.napari_side.session_keeper import SessionKeeper
 from napari_pvpu.napari_side.work_layers import WorkLayers
 
@@ -338,11 +338,9 @@ class Board(QObject):
         objects = session.objects
         if self.results is None and objects:
             self._add_results()
-        if self.results is not None:
-            boxes = {object_id: record.boxes for object_id, record in objects.items()}
+        if self.results is not None and count != self._seen:
             single = count - self._seen == 1
-            if count != self._seen:
-                self.results.update(session.labels, boxes, change if single else None)
+            self.results.update(session.labels, BoxesOf(objects), change if single else None)
         self._seen, self._known_change = count, change
         self._session_plane = session.plane
 

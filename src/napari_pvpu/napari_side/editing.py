@@ -174,8 +174,7 @@ class Editing(LabelWork):
         self, title: str, text: str, limits: tuple[int, int, int], answer: Callable[[int], None]
     ) -> None:
         """Ask for a number, `limits` being what is proposed, the least and the most."""
-        self._drop_question()
-        self._question = ask_number(title, text, *limits, answer)
+        self._ask(ask_number(title, text, *limits, answer))
 
     def _edit(self, change: Callable[[Session, int], Any]) -> None:
         target = self._settled_target()

@@ -7,6 +7,7 @@ size, changed pixels only, each change one step of that layer's own history.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -15,19 +16,20 @@ import numpy.typing as npt
 from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 
+from napari_pvpu.napari_side.filling import MANY, Filling
 from napari_pvpu.napari_side.geometry import placement
 from napari_pvpu.napari_side.result_data import blocks, full_size, new_data, widened, write
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
 
     from napari_pvpu.napari_side.frame import Frame
-    from napari_pvpu.records import ChangedRegion, Plane
+    from napari_pvpu.records import ChangedRegion, ObjectRecord, Plane
 
     Box = tuple[int, int, int, int]
     Boxes = Mapping[Plane, Box]
 
-__all__ = ["INSIDE", "RIM", "Preview", "Results"]
+__all__ = ["INSIDE", "RIM", "BoxesOf", "Preview", "Results"]
 
 INSIDE, RIM = 1, 2
 """Labels of the preview: the object's inner pixels and those at its edge."""
@@ -131,6 +133,22 @@ def _eroded(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     return inner
 
 
+class BoxesOf(Mapping[int, "Boxes"]):
+    """The boxes of accepted objects as they now are, found when they are asked for."""
+
+    def __init__(self, objects: Mapping[int, ObjectRecord]) -> None:
+        self._objects = dict(objects)
+
+    def __getitem__(self, object_id: int) -> Boxes:
+        return self._objects[object_id].boxes
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._objects)
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+
 class Results:
     """The accepted objects of one image.
 
@@ -149,8 +167,11 @@ class Results:
             opacity=0.55, **placement(frame.image),
         )  # fmt: skip
         self.match()
-        self._boxes: dict[int, Boxes] = {}
+        self._boxes: Mapping[int, Boxes] = {}
         self._known: set[int] = set()
+        self._labels: Any = None
+        self.filling = Filling(self.layer, self._fill)
+        """Writes what is too much for one go; `update` returns before it has ended then."""
 
     def update(
         self,
@@ -166,13 +187,14 @@ class Results:
             Labels as they should be. What the user has painted elsewhere, with a label that is no
             object's, stays.
         boxes : dict of int to dict of plane to (row0, col0, row1, col1)
-            All objects that there should be, with their boxes in every plane.
+            All objects that there should be, with their boxes in every plane; kept.
         region : ChangedRegion, optional
             All that has changed since the last update; by default that is looked for in the boxes
             that objects have or had.
         """
         self._widen(labels.dtype)
-        self._known |= boxes.keys()
+        self._known.update(boxes)
+        self._labels = labels
         # Of labels too large for an array not every region holds all that has changed.
         if region is not None and (region.mask.size or isinstance(labels, np.ndarray)):
             for each in (region, *region.more):
@@ -184,9 +206,12 @@ class Results:
             found = chain.from_iterable(
                 each.items() for each in (*self._boxes.values(), *boxes.values())
             )
-            for plane, box in dict.fromkeys(found):
-                self._write(labels, plane, box)
-        self._boxes = dict(boxes)
+            if len(self._boxes) + len(boxes) > MANY:
+                self.filling.begin(found)
+            else:
+                for plane, box in dict.fromkeys(found):
+                    self._write(labels, plane, box)
+        self._boxes = boxes
 
     def _widen(self, dtype: Any) -> None:
         if np.dtype(dtype).itemsize > self.layer.data.dtype.itemsize:
@@ -197,20 +222,31 @@ class Results:
             self._write_block(labels, plane, block)
 
     def _write_block(self, labels: Any, plane: Plane, box: Box) -> None:
+        indices, values = self._changes(labels, plane, box)
+        if len(values):
+            write(self.layer, indices, values)
+
+    def _fill(self, plane: Plane, box: Box) -> None:
+        """Write a box without drawing it, and without a step in the layer's own history."""
+        for block in blocks(box):
+            indices, values = self._changes(self._labels, plane, block)
+            if len(values):
+                full_size(self.layer)[indices] = values
+
+    def _changes(self, labels: Any, plane: Plane, box: Box) -> tuple[tuple[Any, ...], Any]:
+        """Return where in the layer's data something else has to be, and what."""
         row0, col0, row1, col1 = box
         window = (slice(row0, row1), slice(col0, col1))
         wanted = labels[(*plane, *window)]
         shown = self._frame.window_of(full_size(self.layer), plane, window)
         rows, cols = np.nonzero(shown != wanted)
-        if not len(rows):
-            return
         there = shown[rows, cols]
-        ours = (wanted[rows, cols] > 0) | np.isin(there, np.fromiter(self._known, np.int64))
+        ours = wanted[rows, cols] > 0
+        if there.any():
+            ours |= np.isin(there, np.fromiter(self._known, np.int64))
         rows, cols = rows[ours], cols[ours]
         values = wanted[rows, cols].astype(self.layer.data.dtype)
-        indices = self._frame.index(plane, rows + row0, cols + col0)
-        if len(rows):
-            write(self.layer, indices, values)
+        return self._frame.index(plane, rows + row0, cols + col0), values
 
     def match(self) -> None:
         """Follow the image's transform."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +28,7 @@ class Steps(Tools):
         self._settings: dict[str, Any] = dict(SETTINGS)
         self._accepting = False
         self._question: QDialog | None = None
+        self._closed: QDialog | None = None
         self._selected: int | None = None
         """Accepted object that was touched last."""
 
@@ -66,8 +66,7 @@ class Steps(Tools):
         try:
             object_id = workspace.accept()
         except OverlapError as error:
-            self._drop_question()
-            self._question = ask_overlap(error, partial(self._on_overlap, workspace))
+            self._ask(ask_overlap(error, partial(self._on_overlap, workspace)))
             return None
         if object_id is not None:
             self._selected = object_id
@@ -80,7 +79,6 @@ class Steps(Tools):
 
     def _on_overlap(self, workspace: Workspace, rule: OverlapRule, always: bool) -> None:
         """Accept with the user's answer, unless another image is at work by now."""
-        self._question = None
         if workspace is not self._workspace:
             return
         if always:
@@ -90,11 +88,19 @@ class Steps(Tools):
             self._selected = object_id
         self.changed.emit()
 
+    def _ask(self, question: QDialog) -> None:
+        """Take a question that has been opened, in place of the one before."""
+        self._drop_question()
+        self._question = question
+        question.finished.connect(self._on_question_closed)
+
+    def _on_question_closed(self, result: int) -> None:
+        # Kept until the next one: without it Qt would delete the dialog under its own feet.
+        self._closed, self._question = self._question, None
+
     def _drop_question(self) -> None:
-        question, self._question = self._question, None
-        if question is not None:
-            with suppress(RuntimeError):  # Qt has deleted it
-                question.reject()
+        if self._question is not None:
+            self._question.reject()
 
     def undo(self) -> None:
         """Take back the last step: a prompt, an acceptance, a setting, a reset."""

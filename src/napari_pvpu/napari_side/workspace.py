@@ -66,6 +66,11 @@ class Workspace(Course):
         return self.conversation.waiting
 
     @property
+    def filling(self) -> bool:
+        """Whether accepted objects are still being written into their layer."""
+        return self.results is not None and self.results.filling.busy
+
+    @property
     def has_object(self) -> bool:
         """Whether there is a current object, or an edit on its way that may make one."""
         return bool(self.latest)
