@@ -99,6 +99,9 @@ def told_of(prompts: Sequence[Prompt], shape: tuple[int, int]) -> list[Prompt]:
         polygons reach the network as what was known before. A filled polygon is told of besides:
         as a box if it begins the object, as a click in its middle if it adds to it.
     """
+    # An outline drawn loosely and the box around it bear each other out, and the network fills
+    # both; as a prior alone it is made exact (IoU 0.86 against 0.79, with the box alone 0.83). A
+    # filled polygon is better off with its box (0.87 against 0.82): benchmarks/polygon_prompts.py.
     told: list[Prompt] = []
     for index, prompt in enumerate(prompts):
         if isinstance(prompt, Click | Scribble):
