@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from napari_pvpu.prompts import Prompt
     from napari_pvpu.records import Plane
     from napari_pvpu.session import Session
+    from napari_pvpu.session_settings import OverlapRule
 
     Prompts = tuple[Prompt, ...]
 
@@ -52,7 +53,7 @@ class Conversation(QObject):
         """The EM switch as the user wants it."""
         self.held = False
         """Whether prompts are only gathered, until `go_on`."""
-        self._accepting: defaultdict[Plane, str | None] = defaultdict(lambda: None)
+        self._accepting: defaultdict[Plane, OverlapRule | None] = defaultdict(lambda: None)
         # What was asked and not answered yet, oldest first; and for each answer that served
         # several edits at once, the edits it skipped.
         self._asked: defaultdict[Plane, list[Prompts]] = defaultdict(list)
@@ -74,7 +75,7 @@ class Conversation(QObject):
             return self._asked[plane][-1]
         return self._known(plane)
 
-    def ask(self, plane: Plane, prompts: Prompts, accepting: str | None = None) -> None:
+    def ask(self, plane: Plane, prompts: Prompts, accepting: OverlapRule | None = None) -> None:
         """Have prompts answered; whatever was asked in this plane before is no longer wanted.
 
         Without a session, or while answers are held back, they wait for `go_on`. With a rule for

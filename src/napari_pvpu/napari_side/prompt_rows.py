@@ -109,7 +109,8 @@ def prompt_of_row(layer: PromptLayer, index: int, polarity: str, frame: Frame) -
     elif layer.shape_type[index] == "polygon":
         # napari leaves the mouse's last position behind the last corner.
         moved = np.any(points != np.roll(points, 1, axis=0), axis=1)
-        prompt = Polygon(points[moved], positive, filled_rows(layer)[index])
+        corners = tuple((float(row), float(col)) for row, col in points[moved])
+        prompt = Polygon(corners, positive, filled_rows(layer)[index])
     else:
         prompt = Box(tuple(points.min(axis=0)), tuple(points.max(axis=0)), positive)
     row0, col0, row1, col1 = prompt.bounds
