@@ -229,7 +229,7 @@ def _save(series: Series, name: str, started: Started, sizes: dict[str, Any]) ->
     path = series.labels_path(name)
     saved = save_labels(
         path,
-        np.array(session.labels),
+        session.labels.copy(),
         series.format_name,
         axes=axes,
         scale=[size for size, _ in known],

@@ -102,7 +102,7 @@ class LabelImage:
         Of the image, for formats that keep one.
     """
 
-    labels: Labels
+    labels: Any
     axes: str
     scale: tuple[float, ...]
     units: tuple[str, ...]
