@@ -32,9 +32,12 @@ from documentation import (
     run_python,
 )
 from napari_pvpu.cli import app
+from napari_pvpu.export import export_labels
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from napari_pvpu import Session
 
 each_page = pytest.mark.parametrize("page", pages(), ids=name_of)
 EXAMPLES = sorted((DOCS / "gallery").glob("*.py"))
@@ -198,13 +201,27 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def names() -> dict[str, Any]:
-    """Return what blocks take for given."""
+def names(page: Path) -> dict[str, Any]:
+    """Return what the blocks of a page take for given."""
     from napari.layers import Labels
 
+    if page.stem == "huge-images":
+        return {"session": huge_session(), "export_labels": export_labels}
     labels = np.zeros((10, 512, 512), np.uint16)
     labels[3, 20:40, 30:60] = 1
     return {"labels": labels, "image": np.float32(labels), "layer": Labels(labels)}
+
+
+def huge_session() -> Session:
+    """Return a session on an image that no array could hold, with an object."""
+    import dask.array as da
+
+    from napari_pvpu import Segmenter
+
+    session = Segmenter().open(da.zeros((100_000, 100_000), np.uint8, chunks=4096))
+    session.paint(np.ones((40, 40), bool), offset=(70_020, 5_020))
+    session.accept()
+    return session
 
 
 with_python = [page for page in pages() if any(map(is_run_here, blocks(page)))]
@@ -212,7 +229,7 @@ with_python = [page for page in pages() if any(map(is_run_here, blocks(page)))]
 
 @pytest.mark.parametrize("page", with_python, ids=name_of)
 def test_python_runs_and_gives_what_its_comments_say(page: Path, desk: Path) -> None:
-    known = names()
+    known = names(page)
     for block in filter(is_run_here, blocks(page)):
         run_python(block.text, known)
 

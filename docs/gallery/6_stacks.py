@@ -64,7 +64,7 @@ print({z: value if value is None else round(value, 2) for z, value in confidence
 
 # %%
 # The least sure planes are the ones to look at. Where the object goes too far, say where it is not
-# any more, and carry it again: every step keeps what was annotated.
+# any more: what was carried beyond goes, and it is not carried there again.
 
 session.plane = (15,)
 session.end_object(label)
