@@ -47,6 +47,17 @@ def test_panel_and_attach_share_the_controller(panel, viewer) -> None:
     assert panel.controller is attach(viewer)
 
 
+def test_one_of_two_panels_is_closed_and_the_other_goes_on(panel, viewer) -> None:
+    second = Panel(viewer)
+    assert second.controller is panel.controller
+    second.close()
+    assert panel.controller.is_open
+    panel.controller.add(Click((30, 40)))
+    assert panel.controller.accept() == 1
+    panel.close()
+    assert not panel.controller.is_open
+
+
 def test_panel_before_the_image_tells_to_open_one(viewer, blobs) -> None:
     _, panel = viewer.window.add_plugin_dock_widget("napari-pvpu", "Segment")
     assert panel.hint.text().startswith("Open an image")

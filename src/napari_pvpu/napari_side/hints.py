@@ -25,6 +25,10 @@ FIRST_STEPS = {
 CORRECTION = (
     "Something missing? Mark it. Too much? Mark it with Shift held. {accept} keeps the object."
 )
+PAINTING = (
+    "Paint what is missing; {toggle_polarity} turns the brush into the eraser. {accept} keeps the "
+    "object."
+)
 GATHERING = "Marks are gathered. They are answered together as soon as the key is released."
 BATCH = (
     "The next click or box is the next object. Shift+click takes away from this one, a scribble "
@@ -59,6 +63,8 @@ def next_step(controller: Controller) -> str:
     if controller.holding:
         return GATHERING
     if workspace.has_object:
+        if tool is Tool.PAINT:
+            return _with_keys(PAINTING, controller)
         text = REVIEW if controller.reviewing else BATCH if controller.batch else CORRECTION
         return _with_keys(text, controller)
     if not controller.positive:

@@ -41,6 +41,7 @@ class Panel(QWidget):
         super().__init__()
         self._docked = self._is_shut = False
         self.controller = attach(napari_viewer)
+        self.controller.panels.add(self)
         self._build()
         self._lay_out()
         self._name_parts()
@@ -164,4 +165,6 @@ class Panel(QWidget):
             viewer.events.theme.disconnect(self._on_theme)
         self.controller.changed.disconnect(self._render)
         self.controller.shortcuts.changed.disconnect(self._tell_keys)
-        self.controller.close()
+        self.controller.panels.discard(self)
+        if not self.controller.panels:  # another one goes on
+            self.controller.close()

@@ -6,7 +6,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication, QCheckBox, QInputDialog, QMessageBox
+from qtpy.QtWidgets import (
+    QApplication,
+    QCheckBox,
+    QInputDialog,
+    QMainWindow,
+    QMessageBox,
+    QWidget,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +44,7 @@ def ask_overlap(error: OverlapError, answer: Callable[[str, bool], None]) -> QMe
     QMessageBox
         Open, in front of napari's window, and deleted when it is closed.
     """
-    box = QMessageBox(QApplication.activeWindow())
+    box = QMessageBox(_window())
     box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     box.setIcon(QMessageBox.Icon.Question)
     box.setWindowTitle("Whose pixels?")
@@ -58,7 +65,7 @@ def ask_number(
     title: str, text: str, value: int, least: int, most: int, answer: Callable[[int], None]
 ) -> QInputDialog:
     """Ask for a whole number; `answer` is called with it, or not at all."""
-    dialog = QInputDialog(QApplication.activeWindow())
+    dialog = QInputDialog(_window())
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     dialog.setInputMode(QInputDialog.InputMode.IntInput)
     dialog.setWindowTitle(title)
@@ -68,6 +75,16 @@ def ask_number(
     dialog.intValueSelected.connect(answer)
     dialog.open()
     return dialog
+
+
+def _window() -> QWidget | None:
+    """Return the window in front of which to ask, by whose theme it is drawn."""
+    active = QApplication.activeWindow()
+    if active is not None:
+        return active
+    windows = [each for each in QApplication.topLevelWidgets() if isinstance(each, QMainWindow)]
+    shown = [each for each in windows if each.isVisible()]
+    return shown[-1] if shown else None
 
 
 def _contested(error: OverlapError) -> str:

@@ -6,7 +6,7 @@ import time
 import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from napari.layers import Image
 from napari.utils.notifications import show_warning
@@ -59,6 +59,8 @@ class Stage(QObject):
         self._workspace: Workspace | None = None
         self._openers: WeakKeyDictionary[Image, Callable[[], Callable[..., Opened]]]
         self._openers = WeakKeyDictionary()
+        self.panels: WeakSet[Any] = WeakSet()
+        """Panels of this viewer; with the last one, work in it ends."""
         self._open = self._arranging = self._settling = False
         self._told: str | None = None
 
