@@ -25,12 +25,12 @@ def test_gestures_on_the_sample_are_ticked_off(make_napari_viewer, make_mouse) -
     viewer = make_napari_viewer(show=True)
     panel = open_panel(viewer)
     card, controller = panel.first_steps, panel.controller
-    assert card.isVisible()
+    assert card.isVisibleTo(panel)
     assert ticks(card) == ["to do"] * 3
     card.sample.click()
     assert controller.wait()
     assert controller.image.name == "coins"
-    assert not card.sample.isVisible()
+    assert not card.sample.isVisibleTo(panel)
     mouse = make_mouse(viewer, viewer.layers["coins"])
     mouse.click((124, 117))
     assert controller.wait()
@@ -54,13 +54,13 @@ def test_dismissed_once_it_is_gone_from_every_panel(make_napari_viewer, blobs) -
     viewer.add_image(blobs)
     panel = open_panel(viewer)
     panel.first_steps.dismiss.click()
-    assert not panel.first_steps.isVisible()
+    assert not panel.first_steps.isVisibleTo(panel)
     viewer.window.remove_dock_widget(panel)
     again = open_panel(viewer)
-    assert not again.first_steps.isVisible()
+    assert not again.first_steps.isVisibleTo(again)
     again.controller.preferences.set("first_steps", True)  # as the preferences page does
     again.controller.changed.emit()
-    assert again.first_steps.isVisible()
+    assert again.first_steps.isVisibleTo(again)
 
 
 def test_own_image_needs_no_sample_and_keys_are_those_of_the_user(
@@ -69,7 +69,7 @@ def test_own_image_needs_no_sample_and_keys_are_those_of_the_user(
     viewer = make_napari_viewer(show=True)
     viewer.add_image(blobs.astype(np.float32))
     panel = open_panel(viewer)
-    assert not panel.first_steps.sample.isVisible()
+    assert not panel.first_steps.sample.isVisibleTo(panel)
     panel.controller.shortcuts.set("accept", "F5")
     panel.controller.changed.emit()
     assert "Press F5" in panel.first_steps.rows["keep"][1].text()

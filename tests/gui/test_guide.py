@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
 
 from napari_pvpu import Click
 from napari_pvpu.napari_side.controller import Tool
@@ -82,8 +83,9 @@ def mouse(panel, viewer, make_mouse):
 
 def move(mouse, position, modifier=Qt.KeyboardModifier.NoModifier) -> None:
     there = mouse.on_canvas(position)
-    mouse._move(there + QPoint(1, 1), modifier, Qt.MouseButton.NoButton)
-    mouse._move(there, modifier, Qt.MouseButton.NoButton)
+    for place in (there + QPoint(1, 1), there):
+        QTest.qWait(10)  # napari looks at the mouse every 5 ms at most
+        mouse._move(place, modifier, Qt.MouseButton.NoButton)
 
 
 @pytest.mark.gui
@@ -122,7 +124,12 @@ def test_outside_the_image_nothing_can_be_marked(panel, viewer, mouse, qtbot) ->
 
 @pytest.mark.gui
 def test_napari_s_own_status_stays_in_front(panel, viewer) -> None:
-    told = {"layer_base": "blobs", "coordinates": "[30 40]: 180"}
+    told = {
+        "layer_base": "blobs",
+        "source_type": "",
+        "plugin": "",
+        "coordinates": "[30 40]: 180",
+    }
     viewer.status = told  # as napari does when the mouse moves
     assert viewer.status["layer_base"] == "blobs"
     assert viewer.status["coordinates"] == "[30 40]: 180   Click: begin an object"

@@ -45,7 +45,7 @@ class Keyboard:
     def press(self, key: Key, modifier=Qt.KeyboardModifier.NoModifier, times: int = 1) -> None:
         for _ in range(times):
             QTest.keyClick(QApplication.focusWidget(), key, modifier)
-        QTest.qWait(1)
+            QTest.qWait(1)
 
     def go_to(self, target: QWidget) -> None:
         """Press Tab until a part of the panel has the keyboard."""
@@ -69,10 +69,10 @@ def test_object_is_made_corrected_and_accepted_by_keys(panel, viewer, keyboard) 
     cursor = controller.key_cursor
     assert cursor.shown
     assert cursor.position == pytest.approx((47.5, 63.5), abs=1)  # the middle of the canvas
-    while cursor.position[0] > 30.5:
-        keyboard.press(Key.Key_Up, SHIFT)
-    while cursor.position[1] > 40.5:
-        keyboard.press(Key.Key_Left, SHIFT)
+    cursor.position = (32.0, 43.0)  # or some presses more
+    keyboard.press(Key.Key_Up, SHIFT, times=2)
+    keyboard.press(Key.Key_Left, SHIFT, times=3)
+    assert cursor.position == (30, 40)
     keyboard.press(Key.Key_Space)
     assert controller.wait()
     assert [type(prompt) for prompt in controller.session.prompts] == [Click]

@@ -205,7 +205,9 @@ class Guide(QObject):
         row, col = work.frame.pixel_at(viewer, position)
         rows, cols = work.frame.shape
         outside = not (-0.5 <= row < rows - 0.5 and -0.5 <= col < cols - 0.5)
-        state = (under, frozenset(event.modifiers), outside)
+        # vispy's keys are equal to their names, but not found by them in a set.
+        held = frozenset(getattr(key, "name", key) for key in event.modifiers)
+        state = (under, held, outside)
         if state != (self._under, self._modifiers, self._outside):
             self._under, self._modifiers, self._outside = state
             self.tell()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Points
 from qtpy.QtCore import QObject
+from qtpy.QtWidgets import QApplication
 
 from napari_pvpu.napari_side.geometry import placement
 from napari_pvpu.napari_side.prompt_rows import COLORS, NEGATIVE, POSITIVE
@@ -15,6 +15,8 @@ from napari_pvpu.napari_side.tools import Tool
 from napari_pvpu.prompts import Box, Click, Scribble
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari_pvpu.napari_side.controller import Controller
     from napari_pvpu.napari_side.workspace import Workspace
     from napari_pvpu.prompts import Prompt
@@ -80,7 +82,7 @@ class KeyCursor(QObject):
         """What the keys do now."""
         if not self._drawn:
             does = {Tool.BOX: "sets a corner", Tool.SCRIBBLE: "begins a line"}
-            how = does.get(self._controller.tool, "marks")
+            how = does.get(self._controller.tool or Tool.CLICK, "marks")
             return f"Arrow keys move the cross, {MARK} {how}, {TURNED} with the other polarity"
         end = "sets the other corner" if self._controller.tool is Tool.BOX else "ends the line"
         return f"Arrow keys move the cross, {MARK} {end}, {LEAVE} gives it up"
@@ -104,9 +106,11 @@ class KeyCursor(QObject):
             ndim=work.frame.ndim, name=NAME, symbol="cross", border_width=0.1,
             border_color="black", **placement(work.frame.image),
         )  # fmt: skip
-        active = viewer.layers.selection.active
+        active, focus = viewer.layers.selection.active, QApplication.focusWidget()
         viewer.add_layer(self._cross)
         viewer.layers.selection.active = active
+        if focus is not None:
+            focus.setFocus()  # it goes to the list of layers otherwise
         self._bind(True)
         self.position = work.frame.center(viewer)
         self._controller.changed.emit()
@@ -154,7 +158,7 @@ class KeyCursor(QObject):
         if tool is Tool.BOX and (corners[0] != corners[1]).all():
             return Box(tuple(corners.min(axis=0)), tuple(corners.max(axis=0)), self._positive)
         if tool is Tool.SCRIBBLE and len(self._drawn) > 1:
-            return Scribble(np.array(self._drawn), self._positive)
+            return Scribble(tuple(self._drawn), self._positive)
         return None
 
     # The keys
@@ -165,8 +169,8 @@ class KeyCursor(QObject):
             MARK: lambda _: self.mark(), TURNED: lambda _: self.mark(True), LEAVE: self._leave,
         }  # fmt: skip
         for arrow, way in ARROWS.items():
-            keys[arrow] = partial(self._move, way, False)
-            keys[f"Shift+{arrow}"] = partial(self._move, way, True)
+            keys[arrow] = self._mover(way, finely=False)
+            keys[f"Shift+{arrow}"] = self._mover(way, finely=True)
         for layer in self._work.prompts.layers:
             for key, does in keys.items():
                 if on:
@@ -174,11 +178,17 @@ class KeyCursor(QObject):
                 else:
                     layer.bind_key(key, self._displaced.pop((layer, key)), overwrite=True)
 
-    def _move(self, way: tuple[int, int], finely: bool, layer: Any) -> None:
-        viewer, work = self._controller.viewer, self._work
-        if viewer is not None and work is not None:
-            step = 1.0 if finely else max(SCREEN_STEP * work.frame.screen_pixel(viewer), 1.0)
-            self.position = tuple(self._position + step * np.array(way))
+    def _mover(self, way: tuple[int, int], *, finely: bool) -> Callable[[Any], None]:
+        """Return what an arrow key does; a function, as napari asks what it binds for a name."""
+
+        def move(layer: Any) -> None:
+            viewer, work = self._controller.viewer, self._work
+            if viewer is not None and work is not None:
+                step = 1.0 if finely else max(SCREEN_STEP * work.frame.screen_pixel(viewer), 1.0)
+                (row, col), (down, right) = self.position, way
+                self.position = row + step * down, col + step * right
+
+        return move
 
     def _leave(self, layer: Any) -> None:
         if not self._drawn:

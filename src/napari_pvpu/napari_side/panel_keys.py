@@ -74,11 +74,13 @@ class PanelKeys(QObject):
             focus.activated.emit(focus.currentIndex())
         else:
             getattr(self._controller, action)()
+            if action == "keyboard_cursor":
+                focus_canvas(self._panel)
 
 
-def focus_canvas(panel: QWidget) -> None:
-    """Give the keyboard to the canvas of the window that the panel is docked in."""
-    window = panel.window()
+def focus_canvas(part: QWidget) -> None:
+    """Give the keyboard to the canvas of the window that a widget is docked in."""
+    window = part.window()
     if isinstance(window, QMainWindow):
         canvas = window.centralWidget().findChild(QOpenGLWidget)
         if canvas is not None:

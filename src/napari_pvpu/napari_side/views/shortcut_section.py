@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_pvpu.errors import PreferenceError
+from napari_pvpu.napari_side.panel_keys import focus_canvas
 from napari_pvpu.napari_side.shortcuts import as_shown
 from napari_pvpu.napari_side.telling import sentence
 from napari_pvpu.napari_side.views.widgets import button, with_tip
@@ -70,7 +71,7 @@ class ShortcutSection(QWidget):
             "Show a cross on the canvas that arrow keys move; Space marks where it is",
             "keyboard_cursor",
         )
-        self.cursor.clicked.connect(controller.keyboard_cursor)
+        self.cursor.clicked.connect(self._on_cursor)
         for widget in (self.keys, self.told, self.cursor):
             layout.addWidget(widget)
         layout.insertLayout(1, below)
@@ -145,6 +146,10 @@ class ShortcutSection(QWidget):
         )
         # Else the next key would be taken, too, and the way on by Tab with it.
         self.keys.setFocus()
+
+    def _on_cursor(self) -> None:
+        self._controller.keyboard_cursor()
+        focus_canvas(self)
 
     def _tell(self, text: str) -> None:
         self.told.setText(text)
