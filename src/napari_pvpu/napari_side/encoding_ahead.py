@@ -89,7 +89,7 @@ class EncodingAhead(QObject):
         self._controller = weakref.ref(controller)
         self._around = True
         self._gate, self._plans = Gate(), Plans((AROUND, CHOSEN, HERE, NEXT))
-        self._worker = Worker()
+        self._worker = Worker(self._gate.stop)
         self._viewer: Callable[[], Any] = _nobody
         self._seen: tuple[Any, ...] | None = None
         self._image: Any = None

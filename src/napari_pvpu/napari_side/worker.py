@@ -7,6 +7,7 @@ never runs.
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
 import weakref
@@ -106,14 +107,20 @@ class Worker(QObject):
     """Runs jobs one at a time in a thread of its own; lives on the GUI thread.
 
     The thread starts with the first job and ends with `stop`; after that a new job starts a new
-    one.
+    one. None outlives the program, which torch would end with an error otherwise.
+
+    Parameters
+    ----------
+    interrupt : callable, optional
+        Makes the job at hand end soon, if jobs can be long; called when the program ends.
     """
 
     busy_changed = Signal(bool)
     _finished = Signal()
 
-    def __init__(self) -> None:
+    def __init__(self, interrupt: Callable[[], None] | None = None) -> None:
         super().__init__()
+        self._interrupt = interrupt
         self._mailbox: Mailbox | None = None
         self._thread: threading.Thread | None = None
         self._waiting = 0
@@ -196,6 +203,7 @@ class Worker(QObject):
             target=_serve, args=(mailbox, weakref.ref(self)), name="napari-pvpu", daemon=True
         )
         weakref.finalize(self, mailbox.stop)
+        _running[self._thread] = tuple(filter(None, (mailbox.stop, self._interrupt)))
         self._thread.start()
 
     def _wait_a_moment(self) -> None:
@@ -238,6 +246,28 @@ class Worker(QObject):
 
 def _serve(mailbox: Mailbox, owner: weakref.ref[Worker]) -> None:
     """Body of the thread."""
+    try:
+        _work(mailbox, owner)
+    finally:
+        _running.pop(threading.current_thread(), None)
+
+
+_running: dict[threading.Thread, tuple[Callable[[], None], ...]] = {}
+"""Threads that there are, and what ends them."""
+
+
+@atexit.register
+def _end_threads() -> None:
+    """End all threads with the program: one that is stopped in the midst of torch ends it badly."""
+    ending = dict(_running)
+    for each in ending.values():
+        for end in each:
+            end()
+    for thread in ending:
+        thread.join(JOIN_SECONDS)
+
+
+def _work(mailbox: Mailbox, owner: weakref.ref[Worker]) -> None:
     while (job := mailbox.take()) is not None:
         result, error, start = None, None, time.monotonic()
         try:

@@ -1,0 +1,199 @@
+"""Panels and viewers come and go and leave nothing: no object, thread, callback or open file."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+import threading
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from napari.settings import get_settings
+from qtpy.QtCore import QObject
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+
+from napari_pvpu import Click
+
+pytestmark = pytest.mark.gui
+
+LONG = bool(os.environ.get("NAPARI_PVPU_LONG"))
+INSIDE = (30.0, 40.0)
+EVENTS = ("scale", "translate", "rotate", "shear", "affine", "units", "data", "name", "loaded")
+
+
+def ours() -> Counter[str]:
+    """Count all objects of our own napari side, and Qt's, by class."""
+    gc.collect()
+    return Counter(
+        type(each).__qualname__
+        for each in gc.get_objects()
+        if str(type(each).__module__).startswith("napari_pvpu.") or issubclass(type(each), QObject)
+    )
+
+
+def threads() -> list[str]:
+    return [each.name for each in threading.enumerate() if each.name.startswith("napari-pvpu")]
+
+
+def listeners(viewer, image) -> Counter[str]:
+    """Count the callbacks on everything of a viewer that we listen to."""
+    emitters = {
+        "theme": viewer.events.theme,
+        "inserted": viewer.layers.events.inserted,
+        "removed": viewer.layers.events.removed,
+        "renamed": viewer.layers.events.renamed,
+        "active": viewer.layers.selection.events.active,
+        "ndisplay": viewer.dims.events.ndisplay,
+        "point": viewer.dims.events.point,
+        "order": viewer.dims.events.order,
+        "ndim": viewer.dims.events.ndim,
+        "zoom": viewer.scene.camera.events.zoom,
+        **{f"image {name}": getattr(image.events, name) for name in EVENTS},
+    }
+    counts = Counter({name: len(emitter.callbacks) for name, emitter in emitters.items()})
+    for name in ("mouse_drag", "mouse_move", "mouse_wheel", "mouse_double_click"):
+        for owner, of in ((viewer, "viewer"), (image, "image")):
+            counts[f"{of} {name}"] = len(getattr(owner, f"{name}_callbacks"))
+    counts["viewer keys"] = len(viewer.keymap)
+    return counts
+
+
+def open_files(folder: Path) -> list[str]:
+    """Return the session files that this process holds open."""
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("no list of open files on this system")
+    links = []
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            links.append(os.readlink(f"/proc/self/fd/{number}"))
+        except OSError:  # the one that was opened to list them
+            continue
+    return [link for link in links if link.startswith(str(folder))]
+
+
+def work(viewer) -> None:
+    """Open the panel, do a little of everything that is made on demand, and close it."""
+    _, panel = viewer.window.add_plugin_dock_widget("napari-pvpu", "Segment")
+    controller = panel.controller
+    assert controller.wait()
+    controller.add(Click(INSIDE))
+    assert controller.wait()
+    controller.show_overlay("probability")
+    controller.show_overlay("probability", on=False)
+    controller.use_boxes()
+    controller.accept()
+    controller.undo()
+    controller.reset()
+    viewer.window.remove_dock_widget(panel)
+    QTest.qWait(10)
+
+
+def test_panel_opened_and_closed_many_times_leaves_nothing(make_napari_viewer, blobs) -> None:
+    viewer = make_napari_viewer(strict_qt="raise")
+    image = viewer.add_image(blobs, name="blobs")
+    before = listeners(viewer, image)
+    for _ in range(2):  # what is made once and kept for the next time
+        work(viewer)
+    objects, tops = ours(), len(QApplication.topLevelWidgets())
+    assert listeners(viewer, image) == before
+    for _ in range(4):
+        work(viewer)
+    assert listeners(viewer, image) == before
+    more = {name: count for name, count in (ours() - objects).items() if name not in DONE_MORE}
+    assert not more
+    assert len(QApplication.topLevelWidgets()) <= tops
+    assert threads() == []
+
+
+DONE_MORE = {
+    "Operation",
+    "Step",
+    "CurrentObject",
+    "ObjectState",
+    "View",
+    "Click",
+    "SessionSettings",
+}
+"""What a session remembers of all that was done in it."""
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_viewers_opened_and_closed_leave_nothing(
+    make_napari_viewer, blobs, sessions, theme
+) -> None:
+    get_settings().appearance.theme = theme
+    for number in range(3):
+        viewer = make_napari_viewer(strict_qt="raise")
+        assert viewer.theme == theme
+        viewer.add_image(blobs, name="blobs")
+        work(viewer)
+        _, panel = viewer.window.add_plugin_dock_widget("napari-pvpu", "Segment")
+        panel.controller.add(Click(INSIDE))
+        assert panel.controller.accept()
+        panel.controller.add(Click(INSIDE))  # and closed while it is answered
+        viewer.close()
+        QTest.qWait(10)
+        del viewer, panel
+        sys.last_value = sys.last_traceback = None  # napari's own fixture looks at them
+        left = {name: count for name, count in ours().items() if name in OURS}
+        assert not left, f"after viewer {number}"
+        assert threads() == []
+        assert open_files(sessions) == []
+
+
+OURS = {
+    "Panel",
+    "Controller",
+    "Workspace",
+    "Worker",
+    "Session",
+    "PromptLayers",
+    "Results",
+    "Journal",
+}
+"""Of each viewer, and to go with it."""
+
+
+ENDING = """
+import sys
+import napari, numpy as np
+from qtpy.QtCore import QTimer
+from napari_pvpu import Click
+
+viewer = napari.Viewer(show_welcome_screen=False)
+viewer.add_image(np.load(sys.argv[1]), name="image")
+_, panel = viewer.window.add_plugin_dock_widget("napari-pvpu", "Segment")
+controller = panel.controller
+assert controller.wait(), controller.trouble
+controller.add(Click((30, 40)))
+assert controller.wait()
+
+def leave():
+    if sys.argv[2] == "at rest" or controller.ahead.working:
+        viewer.close()
+    else:
+        QTimer.singleShot(10, leave)
+
+leave_soon = QTimer.singleShot(0, leave)
+napari.run()
+"""
+
+
+@pytest.mark.parametrize("when", ["encoding ahead", "at rest"] if LONG else ["encoding ahead"])
+def test_napari_ends_in_peace_whatever_is_computed(blobs, tmp_path, when) -> None:
+    """A thread that is stopped in the midst of torch by the end of Python aborts the program."""
+    np.save(tmp_path / "image.npy", np.tile(blobs, (8, 8)))
+    environment = {
+        **os.environ,
+        "XDG_CACHE_HOME": str(tmp_path),
+        "XDG_CONFIG_HOME": str(tmp_path),
+        "NAPARI_PVPU_CACHE": str(tmp_path / "store"),
+    }
+    command = [sys.executable, "-W", "ignore", "-c", ENDING, str(tmp_path / "image.npy"), when]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
+    assert (done.returncode, done.stderr) == (0, "")
