@@ -218,7 +218,7 @@ def huge_session() -> Session:
 
     from napari_pvpu import Segmenter
 
-    session = Segmenter().open(da.zeros((100_000, 100_000), np.uint8, chunks=4096))
+    session = Segmenter().open(da.zeros((100_000, 100_000), np.uint8, chunks=4096), limits=(0, 255))
     session.paint(np.ones((40, 40), bool), offset=(70_020, 5_020))
     session.accept()
     return session
