@@ -115,8 +115,12 @@ def test_without_objects_it_says_so(controller, notices) -> None:
     controller.skip()
     assert any("no accepted objects" in told for told in notices())
     controller.add(Click(SPOTS[1]))
+    controller.accept()
+    controller.add(Click(SPOTS[2]))
     controller.skip()
-    assert controller.session.prompts == (), "a new one is dropped"
+    assert controller.session.prompts == (), "a new one is dropped, and none is opened"
+    controller.skip()
+    assert controller.session.opened == 1
 
 
 def test_the_table_tells_scores_and_leads_to_objects(controller, objects, qtbot) -> None:

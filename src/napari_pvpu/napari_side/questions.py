@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QApplication,
     QCheckBox,
+    QDialog,
     QInputDialog,
     QMainWindow,
     QMessageBox,
@@ -57,6 +58,7 @@ def ask_overlap(error: OverlapError, answer: Callable[[str, bool], None]) -> QMe
     always = QCheckBox("Do so from now on, without asking")
     box.setCheckBox(always)
     box.buttonClicked.connect(partial(_tell, {keep: "keep", take: "overwrite"}, always, answer))
+    box.finished.connect(partial(_outlive, box))
     box.open()  # and not exec, which would hold up whoever called
     return box
 
@@ -73,6 +75,7 @@ def ask_number(
     dialog.setIntRange(least, most)
     dialog.setIntValue(value)
     dialog.intValueSelected.connect(answer)
+    dialog.finished.connect(partial(_outlive, dialog))
     dialog.open()
     return dialog
 
@@ -85,6 +88,14 @@ def _window() -> QWidget | None:
     windows = [each for each in QApplication.topLevelWidgets() if isinstance(each, QMainWindow)]
     shown = [each for each in windows if each.isVisible()]
     return shown[-1] if shown else None
+
+
+def _outlive(dialog: QDialog, code: int) -> None:
+    """Hold a dialog, by being connected to it, until Qt deletes it.
+
+    One without a window to belong to would else go while it is still telling of a button, as soon
+    as whoever asked forgets it; and the program with it.
+    """
 
 
 def _contested(error: OverlapError) -> str:

@@ -92,9 +92,13 @@ class Reviewing(Gestures):
             show_info("There is no object before this one; go on to the next uncertain one.")
 
     def skip(self) -> None:
-        """Leave the object at work: one that was opened as it was, a new one undone; go on."""
+        """Leave the object at work as it was, and on the walk go on to the next uncertain one.
+
+        A new object is dropped, which undo takes back.
+        """
+        drawing = self._workspace is not None and self._workspace.has_object and not self.reviewing
         work = self._settle_object(keep=False)
-        if work is not None and work.object_count:
+        if work is not None and not drawing:
             self.next_uncertain()
 
     def show_object(self, object_id: int, *, opened: bool = False) -> None:

@@ -35,6 +35,7 @@ class Objects(QAbstractTableModel):
     def __init__(self) -> None:
         super().__init__()
         self.rows: list[tuple[int, ObjectRecord]] = []
+        self._columns = len(TITLES) - 1
 
     def show_records(self, records: Mapping[int, ObjectRecord]) -> None:
         """Show these, if they are others."""
@@ -42,6 +43,7 @@ class Objects(QAbstractTableModel):
         if rows != self.rows:
             self.beginResetModel()
             self.rows = rows
+            self._columns = len(TITLES) - (not any(record.plane for record in records.values()))
             self.endResetModel()
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:
@@ -50,7 +52,7 @@ class Objects(QAbstractTableModel):
 
     def columnCount(self, parent: QModelIndex | None = None) -> int:
         """Return how much is told of each; the plane only if there are several."""
-        return len(TITLES) - (not any(record.plane for _, record in self.rows))
+        return self._columns
 
     def headerData(self, section: int, orientation: Any, role: int = 0) -> Any:
         """Return a column's title or what it means."""
