@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from napari_pvpu.history import Step
 from napari_pvpu.interaction import Interaction
-from napari_pvpu.prompting import Prompting
 from napari_pvpu.rendering import render
+from napari_pvpu.tuning import Tuning
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +56,7 @@ class Sight:
     prediction: Prediction | None
 
 
-class Seeing(Prompting):
+class Seeing(Tuning):
     """A session whose image can be seen otherwise.
 
     Accepted objects, prompts and history stay. Of the object at work in this plane new views are

@@ -26,7 +26,6 @@ from napari_pvpu.scripts import to_python
 from napari_pvpu.second_thoughts import SecondThoughts
 from napari_pvpu.seeing import Seeing
 from napari_pvpu.ties import Ties
-from napari_pvpu.tuning import Tuning
 
 if TYPE_CHECKING:
     from napari_pvpu.records import PixelBox
@@ -37,7 +36,7 @@ __all__ = ["ChangedRegion", "ObjectRecord", "Session"]
 
 
 class Session(
-    Batches, Tuning, Seeing, Reopening, ObjectEdits, KeepingOff, Lineages, SecondThoughts
+    Batches, Seeing, Reopening, ObjectEdits, KeepingOff, Lineages, SecondThoughts
 ):
     """Interactive segmentation of one image, object by object.
 

@@ -179,8 +179,9 @@ class Board(QObject):
         self._results_gone = False
         self._add_results()
         self.refresh()
-        if self.session is not None and self.session.objects:
-            show_info(f"Accepted objects are in “{self.results.layer.name}”, which was put back.")
+        results, session = self.results, self.session
+        if results is not None and session is not None and session.objects:
+            show_info(f"Accepted objects are in “{results.layer.name}”, which was put back.")
         return True
 
     def _on_new_data(self, event: Any) -> None:

@@ -59,12 +59,14 @@ class Filling(QObject):
 
     def _go_on(self) -> None:
         start = time.monotonic()
-        while self._left and time.monotonic() < start + SPELL:
+        while self._left:
             found = next(self._left[0], None)
             if found is None:
                 self._left.popleft()
             else:
                 self._write(*found)
+            if time.monotonic() > start + SPELL:
+                break
         if not self._left:
             self._timer.stop()
         if not self._left or start > self._drawn + SHOWN_EVERY:
