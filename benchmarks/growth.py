@@ -66,7 +66,7 @@ def main() -> None:
     series = {
         "image side, pixels": (sides(segmenter), [2**n for n in range(9, 18)]),
         "prompts of an object": (prompts(segmenter), [1, 2, 4, 8, 16, 32, 48]),
-        "accepted objects": (objects(segmenter), [1, 10, 100, 1000, 3000, 10_000]),
+        "accepted objects": (objects(segmenter), [1, 10, 100, 1000, 10_000]),
         "planes": (planes(segmenter), [1, 10, 100, 1000]),
     }
     rows, curves = [], {}
@@ -147,12 +147,12 @@ def objects(segmenter: Segmenter) -> Callable[[int], float]:
 
     def measure(count: int) -> float:
         if count not in opened:
-            session = segmenter.open(Disks((16_000, 16_000)), limits=(0, 255))
+            session = segmenter.open(Disks((4600, 4600)), limits=(0, 255))
             session.canvas_extent = 512
-            labels = np.zeros((16_000, 16_000), np.uint16)
+            labels = np.zeros((4600, 4600), np.uint16)
             for number in range(count):
-                row, col = 140 * (number // 100) + 1000, 140 * (number % 100) + 1000
-                labels[row : row + 40, col : col + 40] = number + 1
+                row, col = 40 * (number // 100) + 500, 40 * (number % 100) + 500
+                labels[row : row + 20, col : col + 20] = number + 1
             session.adopt(labels)
             opened.clear()  # the labels of one at a time
             opened[count] = session

@@ -57,6 +57,7 @@ def write(layer: Labels, indices: tuple[Any, ...], values: Any) -> None:
     """Write labels into a layer, and show what has changed of what is to be seen."""
     if layer.multiscale:  # napari's own way of writing knows no pyramids
         full_size(layer)[indices] = values
+        _follow(layer, indices)
         layer.refresh(extent=False, thumbnail=False, highlight=False)
     elif not layer.loaded:
         # With asynchronous slicing the layer may not have been drawn yet, and `data_setitem`
@@ -77,4 +78,21 @@ def blocks(box: Box) -> Iterator[Box]:
 
 def _levels(labels: Any, frame: Frame) -> Any:
     rows, cols = frame.shape
-    return pyramid(labels, rows, cols) if rows * cols > MOST_SHOWN_WHOLE else labels
+    if rows * cols <= MOST_SHOWN_WHOLE:
+        return labels
+    levels: list[Any] = [*pyramid(labels, rows, cols)]
+    if labels.ndim == 2:
+        # napari takes the smallest level of a plane for an array that never changes; this one does.
+        levels[-1] = np.asarray(levels[-1])
+    return levels
+
+
+def _follow(layer: Labels, indices: tuple[Any, ...]) -> None:
+    """Bring the smallest level up to date, if it is an array."""
+    smallest = layer.data[-1]
+    if isinstance(smallest, np.ndarray):
+        factor = 2 ** (len(layer.data) - 1)
+        window = tuple(
+            slice(int(each.min()) // factor, int(each.max()) // factor + 1) for each in indices
+        )
+        smallest[window] = full_size(layer).at_level(factor)[window]
