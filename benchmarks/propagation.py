@@ -10,6 +10,7 @@ that each way finds is what it goes on from, so that mistakes add up.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,7 +41,7 @@ def main() -> None:
     options = parser.parse_args()
     where = machine()
     segmenter = Segmenter(options.model, device="cpu", store=False)
-    command = ".venv/bin/python benchmarks/propagation.py"
+    command = " ".join([".venv/bin/python benchmarks/propagation.py", *sys.argv[1:]])
     if options.only != "speed":
         rows = accuracy_rows(segmenter, options)
         title = f"Carrying objects from plane to plane, simulated volumes: {options.model}"
@@ -147,10 +148,11 @@ def measure(
     values = [_iou(found.get(z), truth[z]) for z in planes]
     scores.each += values
     scores.last.append(values[-1])
-    if last < len(truth) - 1:
+    end = int(np.flatnonzero(truth.any(axis=(1, 2)))[-1])
+    if end < len(truth) - 1:
         walk = Walk(Plan({first: start}, first, len(truth) - 1), carry)
         reached = [each.position for each in walk if each is not None]
-        scores.ends.append(max(reached, default=first) - last)
+        scores.ends.append(max(reached, default=first) - end)
     anchors = {z: PlaneMask.tight(0, 0, truth[z]) for z in range(first, last + 1, EVERY)}
     known = {z: mask for z, mask in anchors.items() if mask is not None}
     walk = Walk(Plan(known, min(known), max(known)), carry)

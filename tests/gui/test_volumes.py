@@ -17,6 +17,8 @@ from napari_pvpu.napari_side.views.confidence_strip import color_of
 pytestmark = pytest.mark.gui
 
 ONE, TWO = (30.0, 40.0), (60.0, 90.0)
+LONGEST = 60_000
+"""Milliseconds that a machine with much else to do may take."""
 
 
 @pytest.fixture
@@ -44,13 +46,13 @@ def planes_with(controller, object_id: int) -> list[int]:
     return np.flatnonzero((labels == object_id).any(axis=(1, 2))).tolist()
 
 
-def test_object_at_work_is_carried_both_ways_by_a_key(begin, viewer, make_mouse) -> None:
+def test_object_at_work_is_carried_both_ways_by_a_key(begin, viewer, make_mouse, qtbot) -> None:
     controller, image = begin()
     viewer.dims.set_point(0, 2)
     controller.add(Click(ONE))
     mouse = make_mouse(viewer, image)
     mouse.press_key(Qt.Key.Key_C)
-    assert controller.wait()
+    qtbot.waitUntil(lambda: "Propagate object 1" in controller.history, timeout=LONGEST)
     carried = planes_with(controller, 1)
     assert carried == [0, 1, 2, 3, 4]
     shown = viewer.layers["blobs objects"].data
@@ -74,7 +76,7 @@ def test_panel_shows_progress_and_confidences(begin, viewer, qtbot) -> None:
     assert not section.both.isEnabled()
     controller.add(Click(ONE))
     assert controller.accept() == 1
-    assert section.both.isEnabled()
+    qtbot.waitUntil(section.both.isEnabled, timeout=LONGEST)
     assert not section.time.isVisible()
     seen = []
     controller.changed.connect(lambda: seen.append(section.progress.isVisible()))
@@ -82,11 +84,11 @@ def test_panel_shows_progress_and_confidences(begin, viewer, qtbot) -> None:
     section.both.click()
     assert controller.wait()
     assert True in seen
-    assert not section.progress.isVisible()
+    qtbot.waitUntil(lambda: not section.progress.isVisible(), timeout=LONGEST)
     assert planes_with(controller, 1) == [0, 1, 2, 3]
     assert list(controller.confidences) == [0, 1, 2, 3]
     assert controller.confidences[0] is None
-    assert "planes 0 to 3" in section.said.text()
+    qtbot.waitUntil(lambda: "planes 0 to 3" in section.said.text(), timeout=LONGEST)
     assert section.strip.words_at(0) == "Plane 0: annotated"
     assert "sure" in section.strip.words_at(2)
     assert "not there" in section.strip.words_at(6)
@@ -137,7 +139,7 @@ def test_prompts_are_answered_while_an_object_is_carried(begin, viewer, qtbot) -
     assert controller.accept() == 2
 
 
-def test_object_ends_and_is_joined_by_keys(begin, viewer, make_mouse) -> None:
+def test_object_ends_and_is_joined_by_keys(begin, viewer, make_mouse, qtbot) -> None:
     controller, image = begin(planes=6)
     controller.add(Click(ONE))
     controller.accept()
@@ -146,13 +148,32 @@ def test_object_ends_and_is_joined_by_keys(begin, viewer, make_mouse) -> None:
     viewer.dims.set_point(0, 3)
     mouse = make_mouse(viewer, image)
     mouse.press_key(Qt.Key.Key_X)
-    assert planes_with(controller, 1) == [0, 1, 2]
+    qtbot.waitUntil(lambda: planes_with(controller, 1) == [0, 1, 2], timeout=LONGEST)
     viewer.dims.set_point(0, 5)
     controller.add(Click(ONE))
     mouse.press_key(Qt.Key.Key_Return, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.waitUntil(lambda: 5 in planes_with(controller, 1), timeout=LONGEST)
     assert controller.wait()
-    assert planes_with(controller, 1) == [0, 1, 2, 5]
+    # The word that it is not in plane 3 holds also where it is carried anew.
+    assert planes_with(controller, 1) == [0, 1, 2, 4, 5]
     assert list(controller.session.objects) == [1]
+
+
+def test_correction_of_a_plane_reaches_the_others(begin, viewer, qtbot) -> None:
+    controller, _ = begin(planes=4)
+    controller.add(Click(ONE))
+    controller.accept()
+    controller.propagate()
+    assert controller.wait()
+    viewer.dims.set_point(0, 3)
+    for follows, steps in ((False, 0), (True, 1)):
+        controller.follows_corrections = follows
+        controller.open_object(1)
+        before = controller.history.count("Propagate object 1")
+        controller.accept()
+        assert controller.wait()
+        assert controller.history.count("Propagate object 1") == before + steps
+        assert controller.confidences[3] is None
 
 
 def test_movie_has_divisions_and_tracks(begin, viewer, qtbot, tmp_path, notices) -> None:
