@@ -23,6 +23,7 @@ from napari_pvpu.napari_side.series_actions import SERIES_KEYS, SeriesActions
 from napari_pvpu.napari_side.shortcuts import Shortcuts
 from napari_pvpu.napari_side.telling import tell
 from napari_pvpu.napari_side.tools import MODES, PAINTING, Tool
+from napari_pvpu.napari_side.turns import Turns
 from napari_pvpu.napari_side.volumes import VOLUME_KEYS, Volumes
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class Controller(Comparing, SeriesActions, Volumes):
         self.key_cursor = KeyCursor(self)
         self._obedience = Obedience(self, self.preferences)
         self.ahead = EncodingAhead(self)
+        self._turns = Turns(self)
         self.came_on.connect(self._prepare)
         self.results_made.connect(self._prepare_results)
         self._exporting: str | None = None
@@ -254,7 +256,7 @@ class Controller(Comparing, SeriesActions, Volumes):
             workspace.undo()
         QTimer.singleShot(0, self.accept)
 
-    def _key_handler(self, action: str) -> Callable[[Any], None]:
+    def _key_handler(self, action: str) -> Callable[[Any], Any]:
         if action == "hold":
             return self.hold_key  # napari tells it of the key's release, too
 
@@ -265,7 +267,7 @@ class Controller(Comparing, SeriesActions, Volumes):
             if action == "accept" and str(layer.mode) == "polygon":
                 show_info("A double click ends the polygon; then Enter keeps the object.")
                 return
-            getattr(self, action)()
+            self._turns.take(action)
 
         return on_key
 
