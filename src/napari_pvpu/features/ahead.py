@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Gate", "Plan", "Plans", "everywhere", "likely_extents", "places_around", "work_off"]
 
-NICENESS = 10
-"""Of the thread that encodes ahead, where threads can have one: others go first."""
+NICENESS = 5
+"""Of the thread that encodes ahead, where threads can have one. Others go first, but not by so much
+that who waits for a view to be finished waits for long on a busy machine."""
 
 MOST_FAILURES = 3
 """Views that may fail before a plan is given up."""

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SeriesList"]
 
-SMALLEST = 120
+FEWEST_ROWS, MOST_ROWS = 4, 9
+"""Rows that are seen at once; there is another panel below that needs room, too."""
 
 
 class SeriesList(QTreeView):
@@ -35,7 +36,9 @@ class SeriesList(QTreeView):
         self.setRootIsDecorated(False)
         self.setUniformRowHeights(True)
         self.setIconSize(QSize(16, 16))
-        self.setMinimumHeight(SMALLEST)
+        rows = self.fontMetrics().lineSpacing() + 2
+        self.setMinimumHeight(rows * (FEWEST_ROWS + 1) + 8)
+        self.setMaximumHeight(rows * (MOST_ROWS + 1) + 8)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.setAccessibleName("Images of the series")

@@ -58,6 +58,7 @@ class SeriesPanel(QWidget):
         super().__init__()
         self._docked = self._is_shut = False
         self.controller = attach(napari_viewer)
+        self.controller.panels.add(self)
         self.desk = self.controller.series
         self._build()
         self._lay_out()
@@ -76,13 +77,13 @@ class SeriesPanel(QWidget):
         self.welcome.setObjectName("hint")
         self.welcome.setWordWrap(True)
         self.again = button("", "Go on with the series that you worked on last")
-        self.folder, self.results = QElidingLabel(), QElidingLabel()
-        for label in (self.folder, self.results):
-            label.setElideMode(Qt.TextElideMode.ElideMiddle)
+        self.folder = QElidingLabel()
+        self.folder.setElideMode(Qt.TextElideMode.ElideMiddle)
         self.format = combo("Format in which labels are saved from now on")
         fill(self.format, [(each.title, name) for name, each in FORMATS.items()], 0)
         self.bar, self.progress = QProgressBar(), QLabel()
         self.bar.setTextVisible(False)
+        self.progress.setWordWrap(True)
         self.bar.setFixedHeight(8)
         self.list = SeriesList()
         self.done = button(
@@ -103,7 +104,6 @@ class SeriesPanel(QWidget):
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Images", self.folder)
-        form.addRow("Labels in", self.results)
         form.addRow("Saved as", self.format)
         body = QVBoxLayout(self._body)
         body.setContentsMargins(0, 0, 0, 0)
@@ -190,9 +190,8 @@ class SeriesPanel(QWidget):
             self._offer_recent()
             return
         self.again.hide()
-        for label, path in ((self.folder, series.base), (self.results, series.results)):
-            label.setText(path.name)
-            label.setToolTip(str(path))
+        self.folder.setText(series.base.name)
+        self.folder.setToolTip(f"Images: {series.base}\nLabels: {series.results}")
         self.format.setCurrentIndex(self.format.findData(series.format_name))
         at_work = self.desk.reading or (entry.name if entry is not None else None)
         self.list.show_entries(series.entries, at_work)
@@ -283,6 +282,9 @@ class SeriesPanel(QWidget):
         self.desk.changed.disconnect(self._render)
         self.controller.shortcuts.changed.disconnect(self._tell_keys)
         self.desk.save()
+        self.controller.panels.discard(self)
+        if not self.controller.panels:  # another one goes on
+            self.controller.close()
 
 
 def _short(name: str) -> str:

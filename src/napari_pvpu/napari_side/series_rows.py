@@ -112,5 +112,6 @@ def told(entry: Entry) -> str:
 
 
 def _count(entry: Entry) -> str:
-    """Return the number of objects; nothing for what has not been looked at."""
-    return "" if entry.state is State.UNTOUCHED and not entry.objects else str(entry.objects)
+    """Return the number of objects; nothing for what has not been looked at or is left out."""
+    silent = entry.state in (State.UNTOUCHED, State.SKIPPED) and not entry.objects
+    return "" if silent else str(entry.objects)

@@ -294,9 +294,10 @@ class SeriesStage(QObject):
         assert self._name is not None
         started = self._opening.started if self._opening is not None else None
         self._saving.follow(workspace, started)
-        if self._saving.pending and self.series[self._name].saved is not None:
+        if self._saving.pending and workspace.session is not None:
             # Should the program end now, the labels' file lags behind the session's.
-            self._noted(partial(self.series.update, self._name, saved=None))
+            told = {"saved": None, "objects": len(workspace.session.objects)}
+            self._noted(partial(self.series.update, self._name, **told))
         if self._saving.touched and self.series[self._name].state is State.UNTOUCHED:
             self._noted(partial(self.series.mark, self._name, State.BEGUN))
             self.changed.emit()
