@@ -382,7 +382,7 @@ def light_theme(stage: Stage) -> None:
     """The light theme."""
     stage.viewer.theme = "light"
     stage.open("simulated")
-    stage.add_in_peace(Box((265, 75), (325, 155)))
+    stage.add_in_peace(Box((256, 63), (326, 173)))
     stage.window("light-theme")
 
 
