@@ -46,6 +46,13 @@ def test_what_lies_beyond_the_raster_is_left_out():
     assert not fill_window(SQUARE, (15, 15, 25, 18))[6:].any()
 
 
+def test_corners_may_be_far_away():
+    far = [(-1e9, 2.0), (1e9, 2.0), (1e9, 4.0), (-1e9, 4.0)]
+    wanted = np.zeros((5, 8), bool)
+    wanted[:, 2:5] = True
+    assert np.array_equal(fill(far, (5, 8)), wanted)
+
+
 def test_a_sliver_between_pixel_centres_is_never_empty():
     assert fill([(1.2, 0), (1.3, 5), (1.4, 0)], (4, 6)).any()
 

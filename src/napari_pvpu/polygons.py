@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -168,7 +169,7 @@ def fill(corners: npt.ArrayLike, shape: tuple[int, int]) -> Bits:
     """
     corners = np.asarray(corners, np.float64)
     inside = _wound(corners, shape)
-    line = np.rint(_dense(corners)).astype(np.intp)
+    line = np.rint(_dense(corners, shape)).astype(np.intp)
     line = line[((line >= 0) & (line < shape)).all(axis=1)]
     inside[line[:, 0], line[:, 1]] = True
     return inside
@@ -180,34 +181,55 @@ def fill_window(path: Sequence[tuple[float, float]], box: tuple[int, int, int, i
     return fill(np.subtract(path, (row0, col0)), (row1 - row0, col1 - col0))
 
 
-def filled_in_view(path: Sequence[tuple[float, float]], view: View) -> Bits:
-    """Return the model pixels, (S, S), of a view that a polygon in data coordinates covers."""
-    return fill(view.to_view(np.asarray(path, np.float64)), (view.size, view.size))
+@lru_cache(maxsize=32)
+def filled_in_view(path: Path, view: View) -> Bits:
+    """Return the model pixels, (S, S), of a view that a polygon in data coordinates covers.
+
+    Read-only: one answer asks for the same several times.
+    """
+    filled = fill(view.to_view(np.asarray(path, np.float64)), (view.size, view.size))
+    filled.flags.writeable = False
+    return filled
 
 
 def _wound(corners: Any, shape: tuple[int, int]) -> Bits:
     """Return where a polygon winds round the centres of pixels."""
     # Each edge changes the winding number of all that lies to the right of it, in every row whose
     # centre it passes; its upper end counts and its lower one does not.
+    ends = np.roll(corners, -1, axis=0)
+    (r0, c0), (r1, c1) = corners.T, ends.T
+    first = np.maximum(np.ceil(np.minimum(r0, r1)), 0).astype(np.intp)
+    stop = np.minimum(np.ceil(np.maximum(r0, r1)), shape[0]).astype(np.intp)
+    counts = np.maximum(stop - first, 0)
+    edge = np.repeat(np.arange(len(corners)), counts)
+    rows = np.arange(len(edge)) - (counts.cumsum() - counts)[edge] + first[edge]
+    slope = (c1 - c0)[edge] / (r1 - r0)[edge]
+    cols = np.ceil(c0[edge] + (rows - r0[edge]) * slope).clip(0, shape[1]).astype(np.intp)
     turns = np.zeros((shape[0], shape[1] + 1), np.int32)
-    for (r0, c0), (r1, c1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
-        low, high = sorted((r0, r1))
-        first, stop = max(int(np.ceil(low)), 0), min(int(np.ceil(high)), shape[0])
-        if first >= stop:
-            continue
-        rows = np.arange(first, stop)
-        cols = np.ceil(c0 + (rows - r0) * (c1 - c0) / (r1 - r0))
-        turns[rows, cols.clip(0, shape[1]).astype(np.intp)] += 1 if r1 > r0 else -1
+    np.add.at(turns, (rows, cols), np.where(r1 > r0, 1, -1)[edge])
     return np.asarray(turns.cumsum(axis=1)[:, :-1] != 0)
 
 
-def _dense(corners: Any) -> npt.NDArray[np.float64]:
-    """Return positions along the outline, at most half a pixel apart."""
-    ends = np.roll(corners, -1, axis=0)
-    counts = np.maximum(np.ceil(np.abs(ends - corners).max(axis=1) * 2), 1).astype(int)
-    return np.concatenate(
-        [
-            np.linspace(start, stop, count, endpoint=False)
-            for start, stop, count in zip(corners, ends, counts, strict=True)
-        ]
+def _dense(corners: Any, shape: tuple[int, int]) -> npt.NDArray[np.float64]:
+    """Return positions along the outline, at most half a pixel apart, where it crosses a raster."""
+    way = np.roll(corners, -1, axis=0) - corners
+    # Which share of each edge lies in the raster; one may begin and end far away.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        bounds = np.stack([(-1 - corners) / way, (np.array(shape) - corners) / way])
+    bounds = np.nan_to_num(bounds, nan=0.5, posinf=np.inf, neginf=-np.inf)
+    start = bounds.min(axis=0).max(axis=1).clip(0, None)
+    stop = bounds.max(axis=0).min(axis=1).clip(None, 1)
+    inside = stop >= start
+    corners, way, start, length = (
+        corners[inside],
+        way[inside],
+        start[inside],
+        (stop - start)[inside],
     )
+    counts = np.ceil(np.abs(way).max(axis=1) * length * 2).astype(np.intp) + 1
+    edge = np.repeat(np.arange(len(corners)), counts)
+    share = (np.arange(len(edge)) - (counts.cumsum() - counts)[edge]) / np.maximum(counts - 1, 1)[
+        edge
+    ]
+    share = start[edge] + share * length[edge]
+    return np.asarray(corners[edge] + share[:, None] * way[edge], np.float64)
