@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari_pvpu.napari_side.workspace import Workspace
     from napari_pvpu.prompts import Prompt
     from napari_pvpu.records import Plane
+    from napari_pvpu.session_settings import OverlapRule
 
 __all__ = ["GESTURE_KEYS", "Gestures"]
 
@@ -222,8 +223,9 @@ class Gestures(Editing):
             if not latest or not begins_object(prompt):
                 work.conversation.ask(plane, (*latest, prompt))
             else:
-                rule = work.settings["overlap"]
-                rule = "keep" if rule == "ask" else rule  # there is nothing to ask about
+                rule: OverlapRule = work.settings["overlap"]
+                if rule == "ask":  # but there is nothing to ask about
+                    rule = "keep"
                 work.conversation.ask(plane, (prompt,), accepting=rule)
         except PvpuError as error:
             tell(error)
