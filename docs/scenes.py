@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from functools import wraps
 from pathlib import Path
@@ -29,6 +31,22 @@ QUIET_MS, TRIES = 60.0, 2
 
 BEGINNERS = "coins"
 """The sample on which the card with the first steps is shown."""
+
+LEFT_BEHIND = """
+import os
+
+from napari_pvpu import Click, Segmenter, samples
+from napari_pvpu.napari_side.journaling import sessions_folder
+from napari_pvpu.session_files import begin_file
+
+image = samples.load("coins").image
+session = Segmenter("pvpu-nano").open(image)
+begin_file(sessions_folder(), session, image)
+for position in ((43, 334), (51, 155), (51, 215)):
+    session.add(Click(position))
+    session.accept()
+os._exit(1)  # as if it had been killed
+"""
 
 SCENES: dict[str, Callable[[Path], None]] = {}
 
@@ -136,6 +154,10 @@ class Stage:
     def panel_only(self, name: str) -> None:
         """Take the panel, as high as what is in it."""
         self.fit_height()
+        self.panel_now(name)
+
+    def panel_now(self, name: str) -> None:
+        """Take the panel as it is at this moment."""
         picture = _pixels(self.panel.grab())
         background = picture[-1, 2]
         used = np.flatnonzero((np.abs(picture.astype(int) - background) > 6).any(axis=(1, 2)))
@@ -375,6 +397,19 @@ def panel_states(stage: Stage) -> None:
     stage.wait()
     for name in ("mask", "hands", "compare"):
         stage.fold_only(name)
+
+
+@scene
+def beginnings(stage: Stage) -> None:
+    """A session that a killed program left behind is offered, the model being loaded meanwhile."""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", LEFT_BEHIND])
+    stage.panel.first_steps.dismiss.click()
+    stage.fit_height()
+    stage.viewer.add_image(samples.load("coins").image, name="coins")
+    stage.rest(30)
+    stage.panel_now("panel-loading")
+    stage.wait()
+    stage.panel_only("panel-resume")
 
 
 @scene
