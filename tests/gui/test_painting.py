@@ -155,6 +155,7 @@ def test_paint_before_the_model_is_there_is_kept(viewer, blobs, make_mouse) -> N
     assert controller.session is None
     mouse = make_mouse(viewer, viewer.layers["blobs"])
     mouse.drag([(70, 20), (70, 40)])
+    controller.use_clicks()
     assert controller.wait()
     controller.accept()
     assert controller.session.labels[70, 20:41].all()

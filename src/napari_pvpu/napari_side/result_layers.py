@@ -76,7 +76,8 @@ class Preview:
         """Cover at least ``(row0, col0, row1, col1)`` from now on; with None, only the object."""
         if box != self._room:
             self._room = box
-            self._write()
+            if not self.held:
+                self._write()
 
     def changed(self) -> npt.NDArray[np.int8]:
         """Return what others have written into the layer since we did.
