@@ -53,8 +53,8 @@ class WalkPolicy:
         carried from both sides.
     """
 
-    least_confidence: float = 0.58
-    least_of_recent: float = 0.78
+    least_confidence: float = 0.45
+    least_of_recent: float = 0.76
     recent: int = 6
     least_share: float = 0.3
     most_share: float = 2.0

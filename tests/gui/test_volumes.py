@@ -169,10 +169,11 @@ def test_correction_of_a_plane_reaches_the_others(begin, viewer, qtbot) -> None:
     for follows, steps in ((False, 0), (True, 1)):
         controller.follows_corrections = follows
         controller.open_object(1)
-        before = controller.history.count("Propagate object 1")
+        before = len(controller.session.operations)
         controller.accept()
         assert controller.wait()
-        assert controller.history.count("Propagate object 1") == before + steps
+        done = [operation.name for operation in controller.session.operations[before:]]
+        assert done.count("propagate") == steps
         assert controller.confidences[3] is None
 
 

@@ -96,8 +96,10 @@ class Volumes(VolumeEdits):
     def accept(self) -> int | None:
         with self._holding():
             object_id = super().accept()
-        if object_id is not None and self._follows:
-            self._follow_correction(object_id)
+        if object_id is not None:
+            self.changed.emit()  # it is the one now that is carried and ended
+            if self._follows:
+                self._follow_correction(object_id)
         return object_id
 
     def _follow_correction(self, object_id: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -96,7 +97,8 @@ def keys_of(features: Features, settings: CarrySettings) -> Tensor:
             level = F.interpolate(level, (grid, grid), mode="bilinear", align_corners=False)
         each = pool(level, (grid, grid)).flatten(2).transpose(1, 2)[0]
         keys.append(F.normalize(each - each.mean(-1, keepdim=True), dim=-1))
-    return torch.cat(keys, -1) / len(keys) ** 0.5
+    together: Tensor = torch.cat(keys, -1) / math.sqrt(len(keys))
+    return together
 
 
 @lru_cache(maxsize=4)
@@ -106,5 +108,4 @@ def _position_prior(grid: int, reach: float, device: torch.device) -> Tensor:
         index = torch.arange(grid, device=device, dtype=torch.float32)
         place = torch.cartesian_prod(index, index)
         apart: Tensor = torch.cdist(place, place)
-        prior: Tensor = apart.square() / (-2 * reach**2)
-    return prior
+        return apart.square() / (-2 * reach**2)
