@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from napari.utils.theme import get_theme
 from PIL import Image as Picture
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
@@ -18,6 +19,7 @@ from qtpy.QtWidgets import QFileDialog, QLabel, QPushButton
 from napari_pvpu import Click, attach
 from napari_pvpu.export import read_tiff
 from napari_pvpu.napari_side import series_saving
+from napari_pvpu.napari_side.series_actions import SERIES_KEYS
 from napari_pvpu.napari_side.series_panel import NARROWEST
 from napari_pvpu.series import RESULTS, Series
 from napari_pvpu.series_entries import State
@@ -69,14 +71,10 @@ def states(folder) -> list[str]:
 # Through it
 
 
-def test_the_first_image_comes_up_ready_to_be_segmented(desk, controller, viewer) -> None:
+def test_done_saves_and_goes_on_with_a_clean_viewer(desk, controller, viewer, folder) -> None:
     assert desk.entry.name == "img1.tif"
     assert names(viewer) == {"img1.tif", "img1.tif objects"} | WORKING
     assert accept(controller) == 1
-
-
-def test_done_saves_and_goes_on_with_a_clean_viewer(desk, controller, viewer, folder) -> None:
-    accept(controller)
     labels = np.array(controller.session.labels)
     desk.done_image()
     assert desk.wait()
@@ -88,19 +86,19 @@ def test_done_saves_and_goes_on_with_a_clean_viewer(desk, controller, viewer, fo
     assert str(desk.series.progress) == "1 of 3 done"
 
 
-def test_done_without_objects_writes_an_empty_image(desk, folder) -> None:
+def test_done_skipped_and_untouched_images_and_the_end(desk, folder, notices) -> None:
+    for action in (desk.done_image, desk.skip_image):
+        action()
+        assert desk.wait()
+    assert not read_tiff(folder / RESULTS / "img1.tif").labels.any(), "no object is a result"
+    assert [path.name for path in (folder / RESULTS).glob("*.tif")] == ["img1.tif"]
+    assert states(folder) == ["done", "skipped", "untouched"]
     desk.done_image()
     assert desk.wait()
-    assert not read_tiff(folder / RESULTS / "img1.tif").labels.any()
-
-
-def test_skipped_and_untouched_images_have_no_labels(desk, folder) -> None:
-    desk.skip_image()
-    assert desk.wait()
+    assert "Nothing is left to do" in notices()[-1]
     desk.next_image()
     assert desk.wait()
-    assert states(folder) == ["skipped", "untouched", "untouched"]
-    assert not list((folder / RESULTS).glob("*.tif"))
+    assert "last image" in notices()[-1]
 
 
 def test_coming_back_finds_prompts_objects_and_history(desk, controller, folder) -> None:
@@ -120,17 +118,6 @@ def test_coming_back_finds_prompts_objects_and_history(desk, controller, folder)
     controller.go_to(len(titles))
     assert controller.accept() == 2
     assert desk.entry.state is State.BEGUN
-
-
-def test_the_end_is_told(desk, notices, folder) -> None:
-    for _ in range(3):
-        desk.done_image()
-        assert desk.wait()
-    assert "Nothing is left to do" in notices()[-1]
-    assert states(folder) == ["done"] * 3
-    desk.next_image()
-    assert desk.wait()
-    assert "last image" in notices()[-1]
 
 
 def test_a_series_opened_again_goes_on_with_the_image_that_was_left(desk, folder) -> None:
@@ -280,21 +267,21 @@ def test_shapes_and_kinds_may_be_mixed(controller, viewer, tmp_path, blobs) -> N
     assert saved.labels[1].any(), "in the plane in the middle, which is shown first"
 
 
-def test_other_layers_of_the_user_stay(desk, viewer, blobs, qtbot) -> None:
+def test_layers_of_the_user_stay_and_a_removed_image_is_let_go(
+    desk, controller, viewer, blobs, qtbot
+) -> None:
     mine = viewer.add_image(blobs, name="mine")
     qtbot.waitUntil(lambda: not desk.busy)
     desk.next_image()
     assert desk.wait()
     assert mine in viewer.layers
     assert desk.entry.name == "img2.tif"
-
-
-def test_removing_the_image_lets_it_go_and_the_series_goes_on(desk, controller, viewer) -> None:
-    viewer.layers.remove("img1.tif")
+    viewer.layers.remove("img2.tif")
     assert desk.wait()
     assert desk.entry is None
-    desk.go_to("img2.tif")
+    desk.go_to("img3.tif")
     assert desk.wait()
+    assert controller.image.name == "img3.tif"
     assert accept(controller) == 1
 
 
@@ -317,15 +304,6 @@ def test_the_next_image_is_read_and_encoded_while_nothing_is_done(desk, controll
     assert controller.session.source.at(()).token == source.at(()).token
 
 
-def test_an_image_read_ahead_is_dropped_when_the_user_goes_elsewhere(desk, controller) -> None:
-    desk.go_to("img3.tif")
-    assert desk.wait()
-    assert desk.entry.name == "img3.tif"
-    np.testing.assert_array_equal(
-        controller.image.data, tifffile.imread(desk.series["img3.tif"].path)
-    )
-
-
 # The panel
 
 
@@ -345,18 +323,13 @@ def shown(panel) -> list[tuple[str, str]]:
     ]
 
 
-def test_panel_before_a_series_invites(viewer) -> None:
-    _, panel = viewer.window.add_plugin_dock_widget("napari-pvpu", "Series")
-    assert not panel.welcome.isHidden()
-    assert panel.again.isHidden()
-    assert panel._body.isHidden()
-
-
 def test_panel_offers_the_series_worked_on_last(desk, viewer, folder) -> None:
     desk.done_image()
     assert desk.wait()
     desk.close()
     _, panel = viewer.window.add_plugin_dock_widget("napari-pvpu", "Series")
+    assert not panel.welcome.isHidden()
+    assert panel._body.isHidden()
     assert f"“{folder.name[:10]}" in panel.again.text()
     assert str(folder) in panel.again.toolTip()
     panel.again.click()
@@ -429,16 +402,18 @@ def test_closing_the_panel_saves_and_it_can_be_opened_again(panel, viewer, folde
     assert shown(again)[0] == ("img1.tif", "1")
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
-def test_everything_fits_and_the_keys_work(make_napari_viewer, make_mouse, folder, theme) -> None:
+def test_everything_fits_and_the_keys_work(make_napari_viewer, make_mouse, folder) -> None:
     viewer = make_napari_viewer(show=True)
-    viewer.theme = theme
     dock, panel = viewer.window.add_plugin_dock_widget("napari-pvpu", "Series")
     panel.open(folder)
     assert panel.desk.wait()
     viewer.window._qt_window.resizeDocks([dock], [NARROWEST], Qt.Orientation.Horizontal)
     QTest.qWait(20)
     assert panel.minimumSizeHint().width() <= NARROWEST
+    told = {each.property("action") for each in panel.findChildren(QPushButton)} - {None}
+    assert told == SERIES_KEYS.keys()
+    viewer.theme = "light"
+    assert get_theme("light").current.as_hex() in panel.styleSheet()
     for widget in (*panel.findChildren(QPushButton), *panel.findChildren(QLabel)):
         elided = isinstance(widget, QLabel) and (widget.wordWrap() or hasattr(widget, "elideMode"))
         if widget.isVisible() and not elided:
