@@ -42,7 +42,8 @@ pictures: $(STAMP)
 # SEEDS=5,6,7 does other things.
 gestures: $(STAMP)
 	NAPARI_PVPU_LONG=120 NAPARI_PVPU_SEEDS=$(or $(SEEDS),1) NAPARI_ENSURE_PLUGIN_MAIN_THREAD=1 \
-		scripts/with_display.sh virtual $(PYTHON_IN_VENV) -m pytest $(PYTEST_ARGS) tests/gui/test_gestures.py tests/gui/test_killed.py
+		scripts/with_display.sh virtual $(PYTHON_IN_VENV) -m pytest $(PYTEST_ARGS) \
+		tests/features/test_lost_workers.py tests/gui/test_leaks.py tests/gui/test_killed.py tests/gui/test_gestures.py
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis demo-output docs/_build docs/examples
