@@ -104,6 +104,8 @@ class Workspace(Course):
     def _on_taken(self, opened: Opened) -> None:
         """Give a new session the user's settings; take those of an earlier one."""
         QTimer.singleShot(0, self._on_painted)  # what was painted before
+        if not opened.session.keeps_off:
+            self.kept_off = None
         if opened.resumed:
             self._take_settings()
             return
