@@ -261,7 +261,8 @@ def test_colours_and_symbols_tell_the_polarity(drawing) -> None:
     np.testing.assert_allclose(drawing.clicks.face_color[:, :3], expected, atol=1e-6)
     assert list(drawing.clicks.symbol) == [SYMBOLS["positive"], SYMBOLS["negative"]]
     edges = np.asarray(drawing.strokes.edge_color)[:, :3]
-    expected = [to_rgb(name) for name in ("positive", "negative", "negative", "positive")]
+    strokes = [prompt for prompt in PROMPTS if not isinstance(prompt, Click)]
+    expected = [to_rgb("positive" if prompt.positive else "negative") for prompt in strokes]
     np.testing.assert_allclose(edges, expected, atol=1e-6)
 
 
