@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
+import weakref
 
 import pytest
 from qtpy.QtCore import QTimer
@@ -84,6 +85,23 @@ def test_stop_joins_the_thread_and_silences_it(worker, qtbot) -> None:
     assert not worker.thread_alive
     qtbot.wait(20)
     assert told == []
+
+
+def test_what_came_of_jobs_goes_with_the_end_of_their_thread(worker) -> None:
+    class Answer:
+        pass
+
+    made = []
+
+    def answer() -> Answer:
+        result = Answer()
+        made.append(weakref.ref(result))
+        return result
+
+    worker.submit("a", answer, lambda _: None, fail)
+    worker.stop()  # before it was told
+    gc.collect()
+    assert not any(each() is not None for each in made)
 
 
 def test_new_job_after_stop_starts_a_new_thread(worker, qtbot) -> None:

@@ -123,6 +123,7 @@ class Worker(QObject):
         self._interrupt = interrupt
         self._mailbox: Mailbox | None = None
         self._thread: threading.Thread | None = None
+        self._ending: weakref.finalize[[], Worker] | None = None
         self._waiting = 0
         self._patience = 0.0
         self._recent: deque[float] = deque(maxlen=REMEMBERED)
@@ -192,6 +193,8 @@ class Worker(QObject):
         self._mailbox = self._thread = None
         if mailbox is None or thread is None:
             return
+        if self._ending is not None:
+            self._ending.detach()  # it would keep the mailbox, and the last results with it
         mailbox.stop()
         thread.join(JOIN_SECONDS)
         self._count(-self._waiting)
@@ -202,7 +205,7 @@ class Worker(QObject):
         self._thread = threading.Thread(
             target=_serve, args=(mailbox, weakref.ref(self)), name="napari-pvpu", daemon=True
         )
-        weakref.finalize(self, mailbox.stop)
+        self._ending = weakref.finalize(self, mailbox.stop)
         _running[self._thread] = tuple(filter(None, (mailbox.stop, self._interrupt)))
         self._thread.start()
 
