@@ -32,28 +32,33 @@ def page(viewer):
     return get_plugin_settings("napari-pvpu")
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("threshold", 0.3),
-        ("value_propagation", True),
-        ("smoothing", 2.0),
-        ("min_size", 40),
-        ("overlap", "ask"),
-    ],
-)
+MASKS = {
+    "threshold": 0.3,
+    "value_propagation": True,
+    "smoothing": 2.0,
+    "min_size": 40,
+    "overlap": "ask",
+}
+
+
 def test_settings_of_masks_hold_at_once_and_at_the_beginning(
-    controller, page, make_napari_viewer, blobs, name, value
+    controller, page, make_napari_viewer, blobs
 ) -> None:
-    setattr(page.masks, name, value)
-    assert getattr(controller, name) == value
-    assert getattr(controller.session, name) == value
+    for name, value in MASKS.items():
+        setattr(page.masks, name, value)
+        assert getattr(controller, name) == value
+        assert getattr(controller.session, name) == value
     later = make_napari_viewer()
     later.add_image(blobs)
     other = attach(later)
     assert other.wait()
-    assert getattr(other.session, name) == value
+    assert {name: getattr(other.session, name) for name in MASKS} == MASKS
     other.close()
+
+
+def test_settings_of_the_mouse_hold_at_once(controller, page) -> None:
+    page.hands.batch, page.hands.mouse_buttons = True, "swapped"
+    assert (controller.batch, controller.mouse_buttons) == (True, "swapped")
 
 
 def test_closed_controller_follows_no_more(controller, page) -> None:
