@@ -267,7 +267,8 @@ class EncodingAhead(QObject):
         self._plans.put(name, plan)
         # The thread must not keep this object alive. One that is at work takes the new plan; then
         # this job finds nothing to do.
-        work = partial(work_off, self._plans, self._gate, session.predictor)
+        preparer: Any = session.predictor
+        work = partial(work_off, self._plans, self._gate, preparer)
         self._worker.submit("ahead", work, self._ended, self._ended)
         self._timer.start()
         self._look()

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SeriesList"]
 
-FEWEST_ROWS, MOST_ROWS = 4, 9
-"""Rows that are seen at once; there is another panel below that needs room, too."""
+FEWEST_ROWS, USUAL_ROWS = 4, 9
+"""Rows that are seen at once at least, and at first: another panel needs room, too."""
 
 
 class SeriesList(QTreeView):
@@ -36,9 +36,7 @@ class SeriesList(QTreeView):
         self.setRootIsDecorated(False)
         self.setUniformRowHeights(True)
         self.setIconSize(QSize(16, 16))
-        rows = self.fontMetrics().lineSpacing() + 2
-        self.setMinimumHeight(rows * (FEWEST_ROWS + 1) + 8)
-        self.setMaximumHeight(rows * (MOST_ROWS + 1) + 8)
+        self.setMinimumHeight(self._height_of(FEWEST_ROWS))
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.setAccessibleName("Images of the series")
@@ -49,6 +47,12 @@ class SeriesList(QTreeView):
         self.doubleClicked.connect(self._on_chosen)
         self.activated.connect(self._on_chosen)
         self.customContextMenuRequested.connect(self._on_menu)
+
+    def sizeHint(self) -> QSize:
+        return QSize(super().sizeHint().width(), self._height_of(USUAL_ROWS))
+
+    def _height_of(self, rows: int) -> int:
+        return (self.fontMetrics().lineSpacing() + 2) * (rows + 1) + 8
 
     def show_entries(self, entries: tuple[Entry, ...], at_work: str | None) -> None:
         """Show entries, and select the one at work."""

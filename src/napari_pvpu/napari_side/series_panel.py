@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, QSignalBlocker, Qt
 from qtpy.QtWidgets import (
+    QDockWidget,
     QFileDialog,
     QFormLayout,
     QLabel,
+    QMainWindow,
     QProgressBar,
     QVBoxLayout,
     QWidget,
@@ -151,11 +152,23 @@ class SeriesPanel(QWidget):
         except PvpuError as error:
             tell(error)
             return
+        self._show_segment()
+
+    def _show_segment(self) -> None:
+        """Open the panel to segment with, if it is not there, and leave it the room it needs."""
         viewer = self.controller.viewer
-        if viewer is not None:
-            # Not in a script that only imports the package: napari does not know it then.
-            with suppress(KeyError, ValueError):
-                viewer.window.add_plugin_dock_widget("napari-pvpu", "Segment")
+        if viewer is None or len(self.controller.panels) > 1:
+            return
+        try:
+            other, _ = viewer.window.add_plugin_dock_widget("napari-pvpu", "Segment")
+        except (KeyError, ValueError):
+            return  # in a script that only imports the package: napari does not know it then
+        ours, main = self.parentWidget(), self.window()
+        while ours is not None and not isinstance(ours, QDockWidget):
+            ours = ours.parentWidget()
+        if ours is not None and isinstance(main, QMainWindow):
+            heights = [self.sizeHint().height(), main.height()]
+            main.resizeDocks([ours, other], heights, Qt.Orientation.Vertical)
 
     def _on_open_folder(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, "Folder of images", self._start())
