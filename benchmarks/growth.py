@@ -77,8 +77,8 @@ def main() -> None:
         print(rows[-1])
     draw(curves)
     command = f".venv/bin/python benchmarks/growth.py --repeats {options.repeats}"
-    title = "How the cost of an interaction grows (growth.png)"
-    save("growth", title, command, rows, machine=where, curves=curves)
+    title = "How the cost of an interaction grows"
+    save("growth", title, command, rows, machine=where, curves=curves, picture="growth.png")
 
 
 def up_and_down(

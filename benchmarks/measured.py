@@ -67,6 +67,8 @@ def render() -> None:
     for file in sorted(FOLDER.glob("*.json"), reverse=True):
         values = json.loads(file.read_text("utf-8"))
         lines += ["", f"## {values['title']}", "", f"    {values['command']}", ""]
+        if "picture" in values:
+            lines += [f"![{values['title']}](performance/{values['picture']})", ""]
         columns = list(values["rows"][0])
         lines += ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
         lines += ["| " + " | ".join(_cell(r[c]) for c in columns) + " |" for r in values["rows"]]
