@@ -20,7 +20,7 @@ from napari_pvpu.segmenter import Segmenter
 pytestmark = pytest.mark.gui
 
 LONG = float(os.environ.get("NAPARI_PVPU_LONG", "0"))
-FEW = 40
+FEW = 15
 """Gestures of each short run."""
 
 

@@ -101,7 +101,7 @@ def test_panel_opened_and_closed_many_times_leaves_nothing(make_napari_viewer, b
         work(viewer)
     objects, tops = ours(), len(QApplication.topLevelWidgets())
     assert listeners(viewer, image) == before
-    for _ in range(4):
+    for _ in range(10 if LONG else 2):
         work(viewer)
     assert listeners(viewer, image) == before
     more = {name: count for name, count in (ours() - objects).items() if name not in DONE_MORE}
@@ -128,7 +128,7 @@ def test_viewers_opened_and_closed_leave_nothing(
 ) -> None:
     get_settings().appearance.theme = theme
     kept: Counter[str] = Counter()
-    for number in range(3):
+    for number in range(6 if LONG else 2):
         viewer = make_napari_viewer(strict_qt="raise")
         assert viewer.theme == theme
         viewer.add_image(blobs, name="blobs")
