@@ -199,4 +199,4 @@ def test_a_series_of_a_terabyte_is_annotated_in_small_memory(terabyte, kind):
     assert session.labels.shape == (20, 500, 8192, 8192)
     assert set(session.objects[1].boxes) == {(3, 250), (4, 250)}
     area = int(np.sum(disks(*np.ogrid[:200, :200]) > 100))
-    assert session.labels.counts() == {1: 2 * area}
+    assert session.labels.counts()[1] == pytest.approx(2 * area, rel=0.06)  # seen coarsely
