@@ -79,7 +79,7 @@ def test_panel_says_that_the_model_loads(viewer, blobs) -> None:
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
-def test_everything_fits_into_the_narrowest_width(make_napari_viewer, blobs, theme) -> None:
+def test_everything_fits_into_the_narrowest_width(make_napari_viewer, blobs, theme, qtbot) -> None:
     viewer = make_napari_viewer(show=True)
     viewer.theme = theme
     viewer.add_image(blobs, name="a layer with quite a long name that nobody would shorten")
@@ -89,7 +89,7 @@ def test_everything_fits_into_the_narrowest_width(make_napari_viewer, blobs, the
     assert panel.controller.wait()
     viewer.window._qt_window.resizeDocks([dock], [NARROWEST], Qt.Orientation.Horizontal)
     QTest.qWait(20)
-    assert panel.minimumSizeHint().width() <= NARROWEST
+    qtbot.waitUntil(lambda: panel.minimumSizeHint().width() <= NARROWEST)
     for widget in (*panel.findChildren(QPushButton), *panel.findChildren(QLabel)):
         if widget.isVisible() and not (isinstance(widget, QLabel) and widget.wordWrap()):
             assert widget.width() >= widget.minimumSizeHint().width(), widget.text()

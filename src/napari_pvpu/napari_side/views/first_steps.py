@@ -46,7 +46,7 @@ class FirstStepsCard(QFrame):
         layout.setSpacing(5)
         layout.addWidget(self.title)
         for tick, text in self.rows.values():
-            tick.setFixedWidth(TICK)
+            tick.setFixedWidth(TICK + 4)  # with what the theme puts around it
             tick.setAlignment(Qt.AlignmentFlag.AlignTop)
             text.setWordWrap(True)
             line = QHBoxLayout()
