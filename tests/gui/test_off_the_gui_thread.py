@@ -117,7 +117,8 @@ def test_many_objects_are_shown_bit_by_bit(controller, qtbot, monkeypatch) -> No
     labels = np.zeros((3, 96, 128), np.uint16)
     tiles = labels[:, ::16, ::16]
     tiles[...] = np.arange(1, tiles.size + 1).reshape(tiles.shape)  # 144 objects of one pixel
-    controller.adopt(controller.viewer.add_labels(labels, name="theirs"))
+    controller.viewer.add_labels(labels, name="theirs")
+    controller.adopt_labels()
     work = controller.workspace
     qtbot.waitUntil(lambda: work.results is not None and work.filling)
     ours = controller.viewer.layers["blobs objects"]

@@ -28,13 +28,17 @@ class LabelWork(Steps):
         """Begin with a copy of all objects of a Labels layer; they keep their ids.
 
         The layer stays as it is, also one that cannot be painted on (read-only, dask, several
-        scales). `wait` for the objects in a script.
+        scales). napari goes on while they are read.
 
         Parameters
         ----------
         layer : napari.layers.Labels, optional
             Of the image's size; by default the one that is selected, or the only one.
         """
+        self._adopt(layer)
+        self.wait()
+
+    def _adopt(self, layer: Labels | None) -> None:
         self.wait()
         workspace = self._workspace
         if workspace is None:
@@ -54,7 +58,7 @@ class LabelWork(Steps):
 
     def adopt_labels(self) -> None:
         """Begin with a copy of the objects of the Labels layer that is selected, or only one."""
-        self.adopt()
+        self._adopt(None)
 
     def keep_off_labels(self) -> None:
         """Have objects leave out what is labelled in the selected, or only, Labels layer."""
