@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from superqt import QElidingLabel
 
 from napari_pvpu.napari_side.hints import measured, next_step
 from napari_pvpu.napari_side.icons import draw_icon
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Telling"]
 
+BAR_WIDTH = 60
 HINT_LINES = 4
 """Lines that the hint always has room for, so that nothing jumps when it changes."""
 
@@ -46,7 +48,9 @@ class Telling(QWidget):
         self.bar, self.cancel = QProgressBar(), button("", "Stop this; nothing is lost")
         self.bar.setTextVisible(False)
         self.cancel.setAccessibleName("Cancel")
-        self.doing = QLabel()
+        # Neither may make the panel wide.
+        self.bar.setMinimumWidth(BAR_WIDTH)
+        self.doing = QElidingLabel()
         self._below = QStackedWidget()
         self._below.addWidget(self.measured)
         self._below.addWidget(self._progress())
@@ -62,7 +66,7 @@ class Telling(QWidget):
         widget = QWidget()
         layout = QHBoxLayout(widget)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.doing)
+        layout.addWidget(self.doing, 1)
         layout.addWidget(self.bar, 1)
         layout.addWidget(self.cancel)
         return widget
