@@ -91,7 +91,7 @@ class SeriesPanel(QWidget):
             "Done, next image", "This image is done: go to the next unfinished one", "done_image"
         )
         self.done.setObjectName("accept")
-        self.previous = button("Previous", "Go to the image before", "previous_image")
+        self.previous = button("Back", "Go to the image before", "previous_image")
         self.next = button("Next", "Go to the next image, this one stays unfinished", "next_image")
         self.skip = button(
             "Skip", "Leave this image out: go to the next unfinished one", "skip_image"
