@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QAbstractSlider, QLineEdit, QVBoxLayout, QWidget
 
 from napari_pvpu.napari_side import attach
 from napari_pvpu.napari_side.icons import draw_icon
@@ -109,6 +109,9 @@ class Panel(QWidget):
         self.seen, self.mask = self.sections["seen"], self.sections["mask"]
         self.history = self.sections["history"]
         self.hint, self.measured = self.telling.hint, self.telling.measured
+        for part in self.findChildren((QAbstractSlider, QLineEdit)):
+            if not part.accessibleName() and not part.toolTip():  # inside a slider with a number
+                part.setAccessibleName(part.parentWidget().toolTip())
 
     # Showing
 
