@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from napari_pvpu.prompts import Click, Scribble
     from napari_pvpu.views import View
 
-__all__ = ["FADE", "SURE", "confine", "hold", "known_before"]
+__all__ = ["confine", "hold", "known_before"]
 
 Floats = npt.NDArray[np.float32]
 
 # Logits that are interpolated stay within these bounds: beyond them they say nothing new.
-SURE = 20.0
+_SURE = 20.0
 # Share of the reach over which the new answer fades into the old one.
-FADE = 0.3
+_FADE = 0.3
 
 
 def hold(now: Floats, before: Floats, positive: bool, threshold: float) -> Floats:
@@ -111,8 +111,8 @@ def confine(
     away = ndimage.distance_transform_edt(elsewhere)
     weight = np.minimum(_faded(away, reach), _faded(inwards, layer * depth + rules.reach_margin))
     weight[~known] = 1
-    old = np.where(known, before, 0).clip(-SURE, SURE)
-    return np.asarray(now.clip(-SURE, SURE) * weight + old * (1 - weight), np.float32)
+    old = np.where(known, before, 0).clip(-_SURE, _SURE)
+    return np.asarray(now.clip(-_SURE, _SURE) * weight + old * (1 - weight), np.float32)
 
 
 def known_before(before: Floats, before_view: View, view: View) -> Floats:
@@ -120,9 +120,9 @@ def known_before(before: Floats, before_view: View, view: View) -> Floats:
     if before_view == view:
         return before
     known = carry(np.ones_like(before), before_view, view) > 0.99
-    return np.where(known, carry(before.clip(-SURE, SURE), before_view, view), np.nan)
+    return np.where(known, carry(before.clip(-_SURE, _SURE), before_view, view), np.nan)
 
 
 def _faded(distance: npt.NDArray[np.floating], limit: float) -> Floats:
     """Return 1 at distance 0, 0 at the limit, and between them over the last part of the way."""
-    return ((limit - distance) / max(FADE * limit, 1.0)).clip(0, 1).astype(np.float32)
+    return ((limit - distance) / max(_FADE * limit, 1.0)).clip(0, 1).astype(np.float32)

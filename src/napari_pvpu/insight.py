@@ -223,12 +223,12 @@ def _agreement(mask: Bits, state: ObjectState, prompt: Prompt) -> float:
             return 1 - float((mask & framed).sum()) / max(int(framed.sum()), 1)
         return _overlap(_frame_of(mask), framed)
     if isinstance(prompt, Polygon):
-        inside = filled_in_view(prompt.path, view)
+        area = filled_in_view(prompt.path, view)
         if not prompt.positive:
-            return 1 - float((mask & inside).sum()) / max(int(inside.sum()), 1)
+            return 1 - float((mask & area).sum()) / max(int(area.sum()), 1)
         if prompt.filled:
-            return _overlap(mask, inside)
-        return float((mask & inside).sum()) / max(int(mask.sum()), 1)
+            return _overlap(mask, area)
+        return float((mask & area).sum()) / max(int(mask.sum()), 1)
     path = np.rint(view.to_view(dense_path(prompt, 1 / view.scale))).astype(np.intp)
     inside = ((path >= 0) & (path < mask.shape)).all(axis=1)
     hit = np.zeros(len(path), bool)

@@ -11,16 +11,12 @@ from torch.nn import functional as F
 
 from napari_pvpu.networks.losses import dice_loss, normalized_focal_loss, p2c_loss
 from napari_pvpu.networks.prompt_encoding import EMPTY
-from napari_pvpu.training.confinement import confine_answers
 from napari_pvpu.training.prior_masks import coarsen_masks, corrupt_masks
 from napari_pvpu.training.simulate import PromptMemory, SimulatedUser
 
 if TYPE_CHECKING:
     from napari_pvpu.networks.interface import Decoded, Features, PromptableNetwork
     from napari_pvpu.networks.prompt_encoding import PromptBatch
-
-_UNSURE = 0.02
-"""Nearer to 0 and 1 than this no given mask is believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +54,11 @@ class PlayConfig:
     forget : float
         Chance that the last round is answered without the mask before it, from the prompts alone,
         so that a wrong mask is not clung to.
-    confine : bool
-        Whether a correction changes masks in its own direction and neighbourhood only, as in a
-        session. An answer without the mask before it is judged whole.
     """
 
     prior: float = 0.15
     coarse: float = 0.5
     forget: float = 0.25
-    confine: bool = False
 
 
 class Losses(NamedTuple):
@@ -132,7 +124,6 @@ class Rounds(nn.Module):
         features = self.network.encode(image).repeat(objects)
         memory = PromptMemory()
         previous, prediction = self._start(truth, user, others)
-        shown = None if previous is None else previous.logit(_UNSURE)
         kept = features.detach()
         inside = features.inside[:, 0] > 0
         every = bool(self.losses.rounds)
@@ -140,20 +131,18 @@ class Rounds(nn.Module):
         for index in range(rounds - 1):
             user.answer(truth, prediction, memory, others, inside)
             if every:
-                losses, logits = self._cost(features, truth, memory, previous, shown)
+                losses, logits = self._cost(features, truth, memory, previous)
                 parts.append(_scaled(losses, self._weight(index)))
             else:
                 with torch.no_grad():
                     logits = self.network.decode(kept, memory.batch(), previous).logits
-                    logits = self._confined(logits, shown, memory)
-            shown = logits.detach().float()
-            previous = shown.sigmoid()
+            previous = logits.detach().sigmoid()
             # Nobody sees, or corrects, what lies outside the image.
             prediction = (previous[:, 0] > 0.5) & inside
         user.answer(truth, prediction, memory, others, inside)
         if rounds > 1 and user.chance() < self.play.forget:
-            previous = shown = None
-        last, _ = self._cost(features, truth, memory, previous, shown)
+            previous = None
+        last, _ = self._cost(features, truth, memory, previous)
         if not every:
             return last
         parts.append(_scaled(last, self._weight(rounds - 1)))
@@ -176,26 +165,12 @@ class Rounds(nn.Module):
         coarse = coarsen_masks(spoilt, user.host)
         return coarse[:, None], coarse > 0.5
 
-    def _confined(self, logits: Tensor, shown: Tensor | None, memory: PromptMemory) -> Tensor:
-        """Return what is shown of an answer, given what was shown before."""
-        if shown is None or not self.play.confine:
-            return logits
-        given = [prompt.kind[:, 0] != EMPTY for prompt in memory.rounds]
-        count = torch.stack(given).sum(0)
-        return confine_answers(logits.float(), shown, memory.rounds[-1], count)
-
     def _cost(
-        self,
-        features: Features,
-        truth: Tensor,
-        memory: PromptMemory,
-        previous: Tensor | None,
-        shown: Tensor | None,
+        self, features: Features, truth: Tensor, memory: PromptMemory, previous: Tensor | None
     ) -> tuple[Losses, Tensor]:
-        """Return mean losses of one answer, and the logits that are shown of it."""
+        """Return mean losses of one answer, and its logits."""
         weights, prompts = self.losses, memory.batch()
         out, auxiliary = self._decode(features, prompts, previous)
-        out = out._replace(logits=self._confined(out.logits, shown, memory))
         # A view in which no object is seen teaches nothing; neither does what lies outside.
         counts = truth.flatten(1).any(1).float()
         target = truth[:, None].float()
