@@ -52,7 +52,7 @@ def test_a_mark_changes_its_neighbourhood_and_nothing_beyond_its_reach():
 
 
 def test_a_deep_mark_reaches_everything():
-    before, now = square(10, 50), square(10, 32)
+    before, now = square(10, 50, 20, 40), square(10, 30, 20, 40)
     got = confine(now, before, VIEW, [Click((40, 30), False)], 2, 0.5, RULES)
     assert ((got > 0) == (now > 0)).all()
 

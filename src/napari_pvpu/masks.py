@@ -79,9 +79,9 @@ class MaskRules:
     speck_margin: float = 1.0
     hold: bool = True
     reach: tuple[float, ...] = (20.0, 10.0)
-    negative_reach: tuple[float, ...] = (8.0, 4.0)
+    negative_reach: tuple[float, ...] = (14.0, 7.0)
     layer: tuple[float, float] = (3.0, 2.0)
-    reach_margin: float = 2.0
+    reach_margin: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
