@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,6 +87,8 @@ class Journal:
         self._length = length
         self._unwritten = b""
         self._file = open(path, "r+b", buffering=0)
+        # A session that is opened for nobody, since its viewer has gone, is dropped as it is.
+        weakref.finalize(self, self._file.close)
         if not take_hold(self._file):
             self._file.close()
             raise JournalError(f"another program is at the session file {path}; close it there")

@@ -188,7 +188,10 @@ def _comparison(drawings: list[Drawing | None], timing: Timing) -> PropagationCo
             paste(drawing.mask, (drawing.row, drawing.col), mask, (row0, col0))
         masks.append(mask)
     without, propagated = masks
-    plain = replace(timing, em_ms=0.0, total_ms=timing.total_ms - timing.em_ms)
+    # EM may have been computed after its answer, whose total knows nothing of it then.
+    known = timing.encode_ms + timing.decode_ms
+    plain = replace(timing, em_ms=0.0, total_ms=max(timing.total_ms - timing.em_ms, known))
+    timing = replace(timing, total_ms=plain.total_ms + timing.em_ms)
     return PropagationComparison(
         row0, col0, without, propagated, without != propagated, plain, timing
     )

@@ -176,8 +176,11 @@ def normal(key: str) -> str:
 
 
 def as_shown(key: str) -> str:
-    """Return a key as this machine writes it."""
-    return QKeySequence.fromString(key).toString(QKeySequence.SequenceFormat.NativeText)
+    """Return a key, as napari writes it, as this machine does."""
+    head, plus, last = key.rpartition("+")
+    words = {ours: theirs for theirs, ours in OTHER_WORDS.items()}
+    known = QKeySequence.fromString(head + plus + words.get(last, last))
+    return known.toString(QKeySequence.SequenceFormat.NativeText)
 
 
 def _words(action: str) -> str:
