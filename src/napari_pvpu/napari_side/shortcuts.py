@@ -178,7 +178,8 @@ def normal(key: str) -> str:
 def as_shown(key: str) -> str:
     """Return a key, as napari writes it, as this machine does."""
     head, plus, last = key.rpartition("+")
-    words = {ours: theirs for theirs, ours in OTHER_WORDS.items()}
+    # Enter is Qt's word as well, and what people call Return.
+    words = {ours: theirs for theirs, ours in OTHER_WORDS.items() if ours != "Enter"}
     known = QKeySequence.fromString(head + plus + words.get(last, last))
     return known.toString(QKeySequence.SequenceFormat.NativeText)
 
