@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QAbstractSlider, QLineEdit, QVBoxLayout, QWidget
 
-from napari_pvpu.napari_side import attach
 from napari_pvpu.napari_side.icons import draw_icon
 from napari_pvpu.napari_side.panel_keys import PanelKeys
 from napari_pvpu.napari_side.sections import SECTIONS, Place, folding
 from napari_pvpu.napari_side.views.choosing import Choosing, EarlierSession
+from napari_pvpu.napari_side.views.docked import Docked
 from napari_pvpu.napari_side.views.drawing import Drawing, Reach
 from napari_pvpu.napari_side.views.first_steps import FirstStepsCard
 from napari_pvpu.napari_side.views.looks import colors_of, style_sheet
@@ -20,7 +19,6 @@ from napari_pvpu.napari_side.views.telling import Telling
 from napari_pvpu.napari_side.views.widgets import Scrolled, tell_keys
 
 if TYPE_CHECKING:
-    from qtpy.QtGui import QCloseEvent
     from superqt import QCollapsible
 
 __all__ = ["Panel"]
@@ -28,7 +26,7 @@ __all__ = ["Panel"]
 NARROWEST = 260
 
 
-class Panel(QWidget):
+class Panel(Docked):
     """Everything needed to segment, usable at a width of 260 pixels.
 
     Parameters
@@ -38,10 +36,7 @@ class Panel(QWidget):
     """
 
     def __init__(self, napari_viewer: Any) -> None:
-        super().__init__()
-        self._docked = self._is_shut = False
-        self.controller = attach(napari_viewer)
-        self.controller.panels.add(self)
+        super().__init__(napari_viewer)
         self._build()
         self._lay_out()
         self._name_parts()
@@ -146,28 +141,10 @@ class Panel(QWidget):
 
     # The end
 
-    def event(self, event: QEvent) -> bool:
-        """Notice being taken out of the dock, which is how napari closes a panel."""
-        if event.type() == QEvent.Type.ParentChange:
-            if self._docked and self.parent() is None:
-                self._shut()
-                self.deleteLater()  # napari leaves it lying about
-            self._docked = self.parent() is not None
-        return super().event(event)
-
-    def closeEvent(self, event: QCloseEvent) -> None:
-        self._shut()
-        super().closeEvent(event)
-
-    def _shut(self) -> None:
-        if self._is_shut:
-            return
-        self._is_shut = True
+    def let_go(self) -> None:
+        """Disconnect from the viewer and the controller."""
         viewer = self.controller.viewer
         if viewer is not None:
             viewer.events.theme.disconnect(self._on_theme)
         self.controller.changed.disconnect(self._render)
         self.controller.shortcuts.changed.disconnect(self._tell_keys)
-        self.controller.panels.discard(self)
-        if not self.controller.panels:  # another one goes on
-            self.controller.close()

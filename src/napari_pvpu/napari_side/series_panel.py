@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from napari.utils.theme import get_theme
-from qtpy.QtCore import QEvent, QSignalBlocker, Qt
+from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtWidgets import (
     QDockWidget,
     QFileDialog,
@@ -21,17 +21,14 @@ from superqt import QElidingLabel
 
 from napari_pvpu.errors import PvpuError
 from napari_pvpu.export import FORMATS
-from napari_pvpu.napari_side import attach
 from napari_pvpu.napari_side.icons import draw_icon
 from napari_pvpu.napari_side.series_list import SeriesList
 from napari_pvpu.napari_side.series_recent import recent_series
 from napari_pvpu.napari_side.telling import sentence, tell
+from napari_pvpu.napari_side.views.docked import Docked
 from napari_pvpu.napari_side.views.looks import colors_of, style_sheet
 from napari_pvpu.napari_side.views.widgets import button, combo, fill, row, tell_keys
 from napari_pvpu.series import RESULTS
-
-if TYPE_CHECKING:
-    from qtpy.QtGui import QCloseEvent
 
 __all__ = ["SeriesPanel"]
 
@@ -46,7 +43,7 @@ WELCOME = (
 PICTURES = "Images (*.tif *.tiff *.png *.jpg *.jpeg *.webp *.bmp *.npy);;All files (*)"
 
 
-class SeriesPanel(QWidget):
+class SeriesPanel(Docked):
     """A view of `Controller.series`, usable at a width of 260 pixels.
 
     Parameters
@@ -56,10 +53,7 @@ class SeriesPanel(QWidget):
     """
 
     def __init__(self, napari_viewer: Any) -> None:
-        super().__init__()
-        self._docked = self._is_shut = False
-        self.controller = attach(napari_viewer)
-        self.controller.panels.add(self)
+        super().__init__(napari_viewer)
         self.desk = self.controller.series
         self._build()
         self._lay_out()
@@ -272,32 +266,14 @@ class SeriesPanel(QWidget):
 
     # The end
 
-    def event(self, event: QEvent) -> bool:
-        """Notice being taken out of the dock, which is how napari closes a panel."""
-        if event.type() == QEvent.Type.ParentChange:
-            if self._docked and self.parent() is None:
-                self._shut()
-                self.deleteLater()  # napari leaves it lying about
-            self._docked = self.parent() is not None
-        return super().event(event)
-
-    def closeEvent(self, event: QCloseEvent) -> None:
-        self._shut()
-        super().closeEvent(event)
-
-    def _shut(self) -> None:
-        if self._is_shut:
-            return
-        self._is_shut = True
+    def let_go(self) -> None:
+        """Disconnect from the viewer and the controller."""
         viewer = self.controller.viewer
         if viewer is not None:
             viewer.events.theme.disconnect(self._on_theme)
         self.desk.changed.disconnect(self._render)
         self.controller.shortcuts.changed.disconnect(self._tell_keys)
         self.desk.save()
-        self.controller.panels.discard(self)
-        if not self.controller.panels:  # another one goes on
-            self.controller.close()
 
 
 def _short(name: str) -> str:
