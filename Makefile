@@ -29,7 +29,7 @@ lint: $(STAMP)
 	$(PYTHON_IN_VENV) -m mypy
 
 test: lint
-	NAPARI_ENSURE_PLUGIN_MAIN_THREAD=1 scripts/with_display.sh virtual $(PYTHON_IN_VENV) -m pytest $(PYTEST_ARGS)
+	PYTHON_IN_VENV=$(PYTHON_IN_VENV) scripts/run_tests.sh $(PYTEST_ARGS)
 
 docs: $(STAMP)
 	$(PYTHON_IN_VENV) -c 'import sphinx_gallery, myst_parser, furo, numpydoc, sphinx_copybutton' 2>/dev/null || \
