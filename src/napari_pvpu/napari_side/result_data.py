@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_pvpu.blank_arrays import blank
 from napari_pvpu.sparse_labels import MOST_DENSE, SparseLabels, pyramid
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def new_data(frame: Frame, dtype: Any = np.uint16) -> Any:
     """Return data without objects for a Labels layer over an image."""
     shape = frame.layer_shape
     if prod(shape) <= MOST_DENSE:
-        return np.zeros(shape, dtype)
+        return blank(shape, dtype)
     rows, cols = frame.spatial_axes
     labels = SparseLabels(shape, dtype, rows=rows, cols=cols)
     return _levels(labels, frame)
