@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import gc
-import weakref
 from typing import Any
 
 import numpy as np
 import pytest
 
-import napari_pvpu.napari_side as room
 from napari_pvpu import Box, Click, Scribble, SessionError, attach
 from napari_pvpu.napari_side.controller import KEYS, Controller, Tool
 
@@ -466,20 +463,6 @@ def test_closing_the_viewer_ends_the_thread(make_napari_viewer, blobs) -> None:
     viewer.close()
     assert not controller._worker.thread_alive
     assert not controller.busy or controller.wait(1)
-
-
-@pytest.mark.xfail(reason="something that is not of Python keeps the controller", strict=True)
-def test_controller_goes_with_its_viewer(make_napari_viewer, blobs, qtbot) -> None:
-    viewer = make_napari_viewer()
-    viewer.add_image(blobs, name="blobs")
-    controller = weakref.ref(attach(viewer))
-    assert controller().wait()
-    viewer.close()
-    qtbot.wait(10)
-    del viewer
-    gc.collect()
-    assert controller() is None
-    assert len(room._controllers) == 0
 
 
 # The console

@@ -14,6 +14,7 @@ from napari_pvpu import Click, attach
 from napari_pvpu.features.ahead import places_around
 from napari_pvpu.features.store import VARIABLE, FeatureStore
 from napari_pvpu.features.store_files import stored_files
+from napari_pvpu.napari_side import encoding_ahead
 from napari_pvpu.napari_side.panel import NARROWEST
 from napari_pvpu.napari_side.views.store_section import amount
 
@@ -154,6 +155,19 @@ def test_it_can_be_cancelled(store, controller, monkeypatch, qtbot) -> None:
     go_on.set()
     qtbot.waitUntil(lambda: idle(controller), timeout=60_000)
     assert kept(store) == 1
+
+
+def test_an_image_that_is_removed_is_encoded_no_more(
+    controller, viewer, monkeypatch, qtbot
+) -> None:
+    monkeypatch.setattr(encoding_ahead, "QUIET", 60.0)
+    ahead = controller.ahead
+    controller.add(INSIDE)
+    assert controller.wait()
+    ahead.encode_all(ahead.scales[-1].extent)
+    assert ahead.asked is not None
+    viewer.layers.remove("blobs")
+    qtbot.waitUntil(lambda: ahead.asked is None)
 
 
 def test_closing_ends_the_thread(store, controller) -> None:

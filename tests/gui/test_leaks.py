@@ -15,7 +15,9 @@ from qtpy.QtCore import QObject
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
-from napari_pvpu import Click
+from napari_pvpu import Click, attach
+from napari_pvpu import napari_side as room
+from napari_pvpu.napari_side import encoding_ahead
 
 pytestmark = pytest.mark.gui
 
@@ -26,7 +28,8 @@ EVENTS = ("scale", "translate", "rotate", "shear", "affine", "units", "data", "n
 
 def ours() -> Counter[str]:
     """Count all objects of our own napari side, and Qt's, by class."""
-    gc.collect()
+    gc.collect()  # a viewer goes first
+    gc.collect()  # and then what was kept as long as there is the viewer
     return Counter(
         type(each).__qualname__
         for each in gc.get_objects()
@@ -95,6 +98,50 @@ def test_panel_opened_and_closed_many_times_leaves_nothing(make_napari_viewer, b
     assert threads() == []
 
 
+@pytest.mark.parametrize("docked", [False, True], ids=["from the console", "docked"])
+def test_closed_viewers_leave_nothing(
+    make_napari_viewer, monkeypatch, blobs, qtbot, docked
+) -> None:
+    monkeypatch.setattr(encoding_ahead, "QUIET", 60.0)  # longer than anybody waits below
+    before = ours()
+    for _ in range(10 if LONG else 2):
+        viewer = make_napari_viewer(strict_qt="raise")
+        viewer.add_image(np.tile(blobs, (4, 4)), name="blobs")
+        if docked:
+            viewer.window.add_plugin_dock_widget("napari-pvpu", "Segment")
+            viewer.window.add_plugin_dock_widget("napari-pvpu", "Series")
+        controller = attach(viewer)
+        controller.add(Click(INSIDE))
+        assert controller.wait()
+        assert controller.ahead.working, "in a thread of its own"
+        viewer.close()
+        del viewer, controller
+        QTest.qWait(10)
+        ours()  # let it be collected, with which the threads end
+        assert len(room._controllers) == 0
+        qtbot.waitUntil(lambda: threads() == [])
+        assert not {name: count for name, count in (ours() - before).items() if name in ENDED}
+
+
+ENDED = {
+    "Controller",
+    "EncodingAhead",
+    "Engine",
+    "Painting",
+    "Panel",
+    "PromptLayers",
+    "QTimer",
+    "Segmenter",
+    "SeriesDesk",
+    "SeriesPanel",
+    "Session",
+    "SessionKeeper",
+    "Worker",
+    "Workspace",
+}
+"""What ends with its viewer."""
+
+
 DONE_MORE = {
     "Operation",
     "Step",
@@ -111,7 +158,9 @@ ENDING = """
 import sys
 import napari, numpy as np
 from qtpy.QtCore import QTimer
-from napari_pvpu import Click
+from napari_pvpu import Click, attach
+from napari_pvpu import napari_side as room
+from napari_pvpu.napari_side import encoding_ahead
 
 viewer = napari.Viewer(show_welcome_screen=False)
 viewer.add_image(np.load(sys.argv[1]), name="image")

@@ -25,6 +25,7 @@ from napari_pvpu.features.ahead import (
     work_off,
 )
 from napari_pvpu.features.precompute import count_views
+from napari_pvpu.napari_side.weakly import weakly
 from napari_pvpu.napari_side.worker import Worker
 from napari_pvpu.views import extent_for
 
@@ -236,6 +237,8 @@ class EncodingAhead(QObject):
             return
         self._gate.release(QUIET)
         session = self._session
+        if controller.image is None:
+            self._forget_image()  # it was removed, or the viewer is closing
         if session is None or not hasattr(session.predictor, "prepare"):
             return
         self._turn_to(session)
@@ -252,12 +255,17 @@ class EncodingAhead(QObject):
                 self.stop()
             self._predictor = weakref.ref(session.predictor)
         if session.source.token != self._image:
+            self._forget_image()
             self._image = session.source.token
-            for name in (AROUND, CHOSEN, HERE):
-                self._plans.drop(name)
             following = self._plans.get(NEXT)
             if following is not None and following.source is session.source:
                 self._plans.rename(NEXT, HERE)
+
+    def _forget_image(self) -> None:
+        """Drop what was wanted of the image at work."""
+        self._image = self._seen = None
+        for name in (AROUND, CHOSEN, HERE):
+            self._plans.drop(name)
 
     def _put(self, name: str, plan: Plan) -> None:
         session = self._session
@@ -269,7 +277,8 @@ class EncodingAhead(QObject):
         # this job finds nothing to do.
         preparer: Any = session.predictor
         work = partial(work_off, self._plans, self._gate, preparer)
-        self._worker.submit("ahead", work, self._ended, self._ended)
+        ended = weakly(self._ended)
+        self._worker.submit("ahead", work, ended, ended)
         self._timer.start()
         self._look()
 

@@ -323,6 +323,8 @@ class SeriesStage(QObject):
 
     def _on_layer_gone(self) -> None:
         """Let the image go that the user has taken out of the viewer; its session is on disk."""
+        if self._reading is None:  # nothing is worked on that another image could follow
+            self._reader.forget()
         self._saving.begin()
         self._layer = self._name = self._opening = None
         self.changed.emit()

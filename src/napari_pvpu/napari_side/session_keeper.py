@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_pvpu.napari_side import journaling
 from napari_pvpu.napari_side.engine import image_of
 from napari_pvpu.napari_side.telling import tell
+from napari_pvpu.napari_side.weakly import weakly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +79,7 @@ class SessionKeeper(QObject):
         settings = {"labels": labels, **look.settings(image)}
         work = partial(
             self.opener, self._engine, image_of(image), settings,
-            journaling.sessions_folder(), _weakly(self._on_file_trouble),
+            journaling.sessions_folder(), weakly(self._on_file_trouble),
         )  # fmt: skip
         done = partial(self._on_opened, self._ticket)
         self._worker.submit("open", work, done, self.not_opened.emit)
@@ -89,7 +90,7 @@ class SessionKeeper(QObject):
         if earlier is not None:
             work = partial(
                 journaling.resume, self._engine, image_of(image), earlier.path,
-                _weakly(self._on_file_trouble),
+                weakly(self._on_file_trouble),
             )  # fmt: skip
             self._worker.submit("open", work, self.resumed.emit, self.not_resumed.emit)
 
@@ -125,18 +126,3 @@ class SessionKeeper(QObject):
         if not self._told_of_file:
             self._told_of_file = True
             tell(error)
-
-
-def _weakly(method: Callable[[JournalError], None]) -> Callable[[JournalError], None]:
-    """Return a function that calls a method as long as its object is there.
-
-    The file of a session knows whom to tell of trouble; it must not keep them alive.
-    """
-    known = weakref.WeakMethod(method)
-
-    def call(error: JournalError) -> None:
-        found = known()
-        if found is not None:
-            found(error)
-
-    return call
