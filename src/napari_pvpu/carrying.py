@@ -171,8 +171,9 @@ class Carrier:
         plane : tuple of int
             The plane to carry it to.
         """
-        policy, shape = self._policy, self._source.shape
-        view = self._view([mask for _, mask, _ in known])
+        policy, here = self._policy, self._source.at(plane)
+        shape = here.shape
+        view = self._view([mask for _, mask, _ in known], here)
         features = self._features(plane, view)
         units = [
             (self._features(there, view), carry_raster(mask.mask, (mask.row, mask.col), view), much)
@@ -191,14 +192,14 @@ class Carrier:
         mask = PlaneMask.tight(drawing.row, drawing.col, drawing.mask)
         return Carried(mask, float(answer.score), overlap(settled > 0, seen > 0.5))
 
-    def _view(self, masks: Sequence[PlaneMask]) -> View:
+    def _view(self, masks: Sequence[PlaneMask], source: ImageSource) -> View:
         box = joint_box([mask.box for mask in masks])
         assert box is not None  # there is at least one mask
         row0, col0, row1, col1 = box
-        size = self._predictor.view_size
-        extent = extent_for(max(row1 - row0, col1 - col0), self._policy.fill, size)
+        size, aspect = self._predictor.view_size, source.aspect
+        extent = extent_for(max((row1 - row0) * aspect, col1 - col0), self._policy.fill, size)
         center = ((row0 + row1 - 1) / 2, (col0 + col1 - 1) / 2)
-        return view_around(center, extent, size, self._source.shape)
+        return view_around(center, extent, size, source.shape, aspect=aspect)
 
     def _features(self, plane: Plane, view: View) -> Any:
         source = self._source.at(plane)

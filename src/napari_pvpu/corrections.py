@@ -100,7 +100,8 @@ def confine(
     known = ~np.isnan(before)
     mask = known & (before > logit(threshold))
     inwards = ndimage.distance_transform_edt(~mask if marks[0].positive else mask)
-    positions = np.concatenate([view.to_view(dense_path(mark, 1 / view.scale)) for mark in marks])
+    step = min(view.spacing)
+    positions = np.concatenate([view.to_view(dense_path(mark, step)) for mark in marks])
     rows, cols = np.rint(positions).astype(np.intp).clip(0, view.size - 1).T
     depth = float(inwards[rows, cols].max())
     if depth == 0:

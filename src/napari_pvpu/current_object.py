@@ -143,6 +143,7 @@ def state_of_mask(
     shape: tuple[int, int],
     view_size: int,
     policy: ViewPolicy,
+    aspect: float = 1.0,
 ) -> ObjectState:
     """Return the state of an object whose mask is known, without asking the network.
 
@@ -160,9 +161,11 @@ def state_of_mask(
         Model pixels per side of a view.
     policy : ViewPolicy
         Numbers that decide on views.
+    aspect : float
+        Height of a pixel in its widths.
     """
     everything = (prior, *prompts)
-    view = first_views(everything, shape, view_size, policy=policy)[0]
+    view = first_views(everything, shape, view_size, policy=policy, aspect=aspect)[0]
     known = prior_probability([prior], view)
     assert known is not None  # there is one prior
     logits = ((2 * known - 1) * _SURE_LOGIT).astype(np.float16)

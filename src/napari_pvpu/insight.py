@@ -229,7 +229,7 @@ def _agreement(mask: Bits, state: ObjectState, prompt: Prompt) -> float:
         if prompt.filled:
             return _overlap(mask, area)
         return float((mask & area).sum()) / max(int(mask.sum()), 1)
-    path = np.rint(view.to_view(dense_path(prompt, 1 / view.scale))).astype(np.intp)
+    path = np.rint(view.to_view(dense_path(prompt, min(view.spacing)))).astype(np.intp)
     inside = ((path >= 0) & (path < mask.shape)).all(axis=1)
     hit = np.zeros(len(path), bool)
     hit[inside] = mask[path[inside, 0], path[inside, 1]]

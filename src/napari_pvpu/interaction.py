@@ -222,7 +222,7 @@ class Interaction:
         if base is not None:
             if base.view.contains(self._bounds(), self._policy.margin, shape):
                 return self._look(base.view, self._fed(None, base.view))
-            length = _length(self._judge(base).found) or length
+            length = self._length(self._judge(base).found) or length
         views = first_views(
             request.prompts,
             shape,
@@ -230,6 +230,7 @@ class Interaction:
             object_length=length,
             canvas_extent=request.canvas_extent,
             policy=self._policy,
+            aspect=self._source.aspect,
         )
         looks: list[_Look] = []
         for view in views:
@@ -249,7 +250,7 @@ class Interaction:
         center = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
         for factor in (2.0, 0.5):
             extent = extent_for(state.view.extent * factor, 1.0, size)
-            view = view_around(center, extent, size, shape)
+            view = view_around(center, extent, size, shape, aspect=self._source.aspect)
             if view != state.view and view.contains(self._bounds(), policy.margin, shape):
                 looks.append(self._look(view, self._fed(None, view), propagate=False))
         return self._consensus(looks)[0]
@@ -292,7 +293,7 @@ class Interaction:
             seen.add(view)
             carried = self._carried(look.state, view) if self._policy.feed_reviews else None
             fresh = self._look(view, self._fed(carried, view))
-            if _length(fresh.found) < self._policy.lost_share * _length(look.found):
+            if self._length(fresh.found) < self._policy.lost_share * self._length(look.found):
                 break  # the object was lost on the way: the view before is the better one
             look = fresh
         return look
@@ -367,6 +368,13 @@ class Interaction:
             boxes.append(look.found)
         return clip_bounds(joint_bounds(boxes), self._source.shape) if boxes else None
 
+    def _length(self, bounds: Bounds | None) -> float:
+        """Longer side of a box in widths of a pixel, 0 for none."""
+        if bounds is None:
+            return 0.0
+        height = (bounds[2] - bounds[0] + 1) * self._source.aspect
+        return max(height, bounds[3] - bounds[1] + 1)
+
     def _bounds(self) -> Bounds:
         bounds = joint_bounds(prompt.bounds for prompt in self._request.prompts)
         return clip_bounds(bounds, self._source.shape)
@@ -402,13 +410,6 @@ def _only_takes_out(prompt: Prompt) -> bool:
 def _half(logits: Floats | None) -> Halves | None:
     """Round to float16; beyond 60,000 a logit says nothing new."""
     return None if logits is None else logits.clip(-6e4, 6e4).astype(np.float16)
-
-
-def _length(bounds: Bounds | None) -> float:
-    """Longer side of a box in pixels, 0 for none."""
-    if bounds is None:
-        return 0.0
-    return max(bounds[2] - bounds[0], bounds[3] - bounds[1]) + 1
 
 
 def _ms_since(start: float) -> float:

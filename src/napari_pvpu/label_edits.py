@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from napari_pvpu.masks import Drawing
     from napari_pvpu.records import ChangedRegion, ObjectRecord, PixelBox, Plane
     from napari_pvpu.session_settings import OverlapRule
+    from napari_pvpu.ties import Ties
 
 __all__ = ["LabelEdits"]
 
@@ -45,24 +46,26 @@ class LabelEdits(SessionSteps):
             Of the step.
         windows : sequence of (plane, box, labels)
             What the labels become. Where windows of a plane overlap, each changes pixels of its
-            own.
+            own. Those of sections are taken apart into lines of the image's own planes.
         records : dict of int to ObjectRecord, optional
             Records of objects that are new or changed; their boxes are found here.
         current : (CurrentObject or None, Drawing or None), optional
             What becomes of the object at work in this plane; by default nothing.
         """
+        own = [window for each in windows for window in self._own_windows(*each)]
         deltas = tuple(
             (plane, LabelDelta.between(box[0], box[1], self._labels.window(plane, box), after))
-            for plane, box, after in windows
+            for plane, box, after in own
         )
-        changes = self._record_changes(deltas, records or {})
+        becoming = self._touching(records or {}, windows, own)
+        changes = self._record_changes(deltas, becoming)
         if current is None and not changes and not any(delta.ids for _, delta in deltas):
             self._change = self._region_of(self._plane, self._drawing, None)
             return self._change
         # A step belongs to the plane at work, unless nothing of it happens there.
-        planes = [plane for plane, _ in deltas]
+        planes = [plane for plane, _, _ in own]
         home = self._plane
-        if current is None and planes and home not in planes:
+        if current is None and planes and not self._happens_in(home, windows):
             home = planes[0]
         before = self._currents.get(home)
         after, drawing = current or (before, self._drawing if home == self._plane else None)
@@ -70,6 +73,46 @@ class LabelEdits(SessionSteps):
             drawing = self._rendered(home)
         step = Step(title, home, before, after, None, deltas, changes)
         return self._perform(step, drawing)
+
+    def _happens_in(
+        self, here: Plane, windows: Sequence[tuple[Plane, PixelBox, Labels]]
+    ) -> bool:
+        """Whether any of several windows lies in a plane, or meets a section."""
+        if not self._grid.is_section(here):
+            return any(plane == here for plane, _, _ in windows)
+        return any(
+            plane == here or self._grid.crossing(plane, here, box) is not None
+            for plane, box, _ in windows
+        )
+
+    def _own_windows(
+        self, plane: Plane, box: PixelBox, after: Labels
+    ) -> list[tuple[Plane, PixelBox, Labels]]:
+        """Return a window as windows of the image's own planes."""
+        if not self._grid.is_section(plane):
+            return [(plane, box, after)]
+        return [
+            (own, line, after[where].reshape(line[2] - line[0], line[3] - line[1]))
+            for own, line, where in self._grid.own_windows(plane, box)
+        ]
+
+    def _touching(
+        self,
+        records: Mapping[int, ObjectRecord],
+        windows: Sequence[tuple[Plane, PixelBox, Labels]],
+        own: Sequence[tuple[Plane, PixelBox, Labels]],
+    ) -> dict[int, ObjectRecord]:
+        """Return records that tell which planes an object comes to by sections only."""
+        if not any(self._grid.is_section(plane) for plane, _, _ in windows):
+            return dict(records)
+        found = {}
+        for object_id, record in records.items():
+            known = self._objects.get(object_id)
+            there = {} if known is None else known.boxes
+            gained = {plane for plane, _, after in own if (after == object_id).any()}
+            fresh = gained - {*there} - {plane for plane, _, _ in windows}
+            found[object_id] = replace(record, ties=record.ties.touching(fresh))
+        return found
 
     def _record_changes(
         self,
@@ -130,8 +173,7 @@ class LabelEdits(SessionSteps):
         """Return a mask without the pixels that no object gains; those it has, or had, stay."""
         if self._barred is None:
             return mask
-        rows, cols = slice(window[0], window[2]), slice(window[1], window[3])
-        barred = self._barred[self._plane][rows, cols]
+        barred = self._barred[self._grid.window(self._plane, window)]
         own = self._labels.window(self._plane, window) == object_id
         current = self._current
         if current is not None and current.origin and current.origin.object_id == object_id:
@@ -158,17 +200,45 @@ class LabelEdits(SessionSteps):
 
     def _box_here(self, object_id: int) -> PixelBox:
         """Return an object's box in the plane at work, or raise."""
-        boxes = self._record(object_id).boxes
-        if self._plane not in boxes:
+        record = self._record(object_id)
+        box = self._box_in(record, object_id, self._plane)
+        if box is None:
             raise SessionError(
                 f"object {object_id} has no pixel in plane {self._plane}; go to "
-                f"{' or '.join(map(str, sorted(boxes)[:3]))} first"
+                f"{' or '.join(map(str, sorted(record.boxes)[:3]))} first"
             )
-        return boxes[self._plane]
+        return box
+
+    def _box_in(self, record: ObjectRecord, object_id: int, plane: Plane) -> PixelBox | None:
+        """Return an object's box in a plane or section, None if it has no pixel there."""
+        if not self._grid.is_section(plane):
+            return record.boxes.get(plane)
+        within = self._grid.section_box(plane, record.boxes)
+        return None if within is None else self._labels.box_of(object_id, plane, within)
+
+    def _held(self, ties: Ties, plane: Plane, box: PixelBox) -> Bits:
+        """Return which pixels of a window lie in planes, other than its own, that were annotated.
+
+        Parameters
+        ----------
+        ties : Ties
+            Of the object.
+        plane, box
+            The window.
+        """
+        held = np.zeros((box[2] - box[0], box[3] - box[1]), bool)
+        across: list[Plane] = [each for each in ties.across if each != plane]
+        if self._grid.is_section(plane):
+            across += [own for own, _, _ in self._grid.own_windows(plane, box)]
+        for other in across:
+            where = self._grid.crossing(plane, other, box)
+            if where is not None and ties.is_annotated(other):
+                held[where] = True
+        return held
 
     def _grown(self, box: PixelBox, margin: int) -> PixelBox:
         """Return a box with more pixels on each side, as far as there are any."""
-        rows, cols = self.shape
+        rows, cols = self._grid.shape(self._plane)
         return (
             max(box[0] - margin, 0),
             max(box[1] - margin, 0),
@@ -178,12 +248,40 @@ class LabelEdits(SessionSteps):
 
     def _with_other_parts(self, record: ObjectRecord, object_id: int) -> ObjectRecord:
         """Return a record with the boxes that its object has in other planes now."""
+        known, plane = self._objects.get(object_id), record.plane
+        boxes = {} if known is None else known.boxes
+        ties = record.ties if known is None else known.ties
+        ties = ties.noted(plane, record.ties.confidence(plane))
+        if self._grid.is_section(plane):
+            record, boxes = self._taken_apart(record, boxes)
+        rest = tuple(sorted((p, box) for p, box in boxes.items() if p != record.plane))
+        return replace(record, parts=rest, ties=ties)
+
+    def _taken_apart(
+        self, record: ObjectRecord, boxes: Mapping[Plane, PixelBox]
+    ) -> tuple[ObjectRecord, dict[Plane, PixelBox]]:
+        """Return a record made in a section with a plane of the image's own, and all its boxes.
+
+        Boxes of planes that it has no pixel in go when the labels are changed.
+        """
+        section = record.plane
+        lines = {own: line for own, line, _ in self._grid.own_windows(section, record.box)}
+        whole = {**lines, **boxes}
+        home = min(whole)
+        return replace(record, plane=home, box=whole[home], section=section), whole
+
+    def _put_back(
+        self, record: ObjectRecord, object_id: int, window: PixelBox
+    ) -> ObjectRecord:
+        """Return the record of an object that was opened in a section and goes back as it was."""
         known = self._objects.get(object_id)
         boxes = {} if known is None else known.boxes
-        rest = tuple(sorted((p, box) for p, box in boxes.items() if p != record.plane))
-        ties = record.ties if known is None else known.ties
-        ties = ties.noted(record.plane, record.ties.confidence(record.plane))
-        return replace(record, parts=rest, ties=ties)
+        for own, line, _ in self._grid.own_windows(self._plane, window):
+            if own in record.boxes:
+                boxes.setdefault(own, line)
+        home = record.plane if record.plane in boxes else min(boxes)
+        rest = tuple(sorted((p, box) for p, box in boxes.items() if p != home))
+        return replace(record, plane=home, box=boxes[home], parts=rest)
 
     def _with_parent(self, old: int, new: int | None) -> dict[int, ObjectRecord]:
         """Return the records of the objects that an object divided into, with another parent."""

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from napari_pvpu.blank_arrays import blank
 from napari_pvpu.errors import SessionError
 from napari_pvpu.label_boxes import area_of, boxes_in, joined_boxes, tight_box
 from napari_pvpu.records import ObjectRecord
+from napari_pvpu.sections import SHOWN
 from napari_pvpu.sparse_labels import MOST_DENSE, SparseLabels, SparsePlane
 
 if TYPE_CHECKING:
@@ -76,7 +78,7 @@ class LabelStore:
         if self._array is None:
             # Zeroed pages come from the system when they are first written: this costs nothing.
             self._array = (
-                SparseLabels(self._shape) if self.sparse else np.zeros(self._shape, np.uint16)
+                SparseLabels(self._shape) if self.sparse else blank(self._shape, np.uint16)
             )
         return self._array
 
@@ -102,19 +104,25 @@ class LabelStore:
         return labels
 
     def window(self, plane: Plane, box: PixelBox) -> Labels:
-        """Return a part of a plane, to be read.
+        """Return a part of a plane, or of a section across planes, to be read.
 
         Raises
         ------
         SessionError
             If it is too large for one array.
         """
+        if SHOWN in plane:
+            rows, cols = (axis for axis, at in enumerate(plane) if at == SHOWN)
+            index: list[int | slice] = list(plane)
+            index[rows], index[cols] = slice(box[0], box[2]), slice(box[1], box[3])
+            across: Labels = self.array[tuple(index)]
+            return across
         labels: Labels = self.plane(plane)[box[0] : box[2], box[1] : box[3]]
         return labels
 
     def parts(self, plane: Plane, box: PixelBox) -> list[PixelBox]:
         """Return boxes that hold all labels of a part of a plane, none too large to be read."""
-        labels = self.plane(plane)
+        labels = self.plane(plane) if SHOWN not in plane else None
         if isinstance(labels, SparsePlane) and area_of(box) > LARGE_PART:
             return labels.parts(box)
         return [box]

@@ -50,6 +50,10 @@ class Levels:
     def __len__(self) -> int:
         return len(self._arrays)
 
+    def seen_by(self, layout: Layout) -> Levels:
+        """Return the same arrays with their axes otherwise named."""
+        return Levels(self._arrays, layout)
+
     @property
     def plane_shape(self) -> tuple[int, ...]:
         """Lengths of the plane axes."""
@@ -83,17 +87,23 @@ class Levels:
         """Rows and columns of the first level that one of this level covers."""
         return self._factors[level]
 
-    def level_for(self, spacing: float) -> int:
+    def level_for(self, spacing: float, aspect: float = 1.0) -> int:
         """Return the coarsest level whose pixels are not larger than this, in those of the first.
 
         Parameters
         ----------
         spacing : float
-            Pixels of the first level per pixel wanted.
+            Columns of the first level per pixel wanted.
+        aspect : float
+            Height of its pixels in their widths.
         """
         if len(self._factors) == 1:
             return 0
-        fit = [level for level, factors in enumerate(self._factors) if max(factors) <= spacing]
+        fit = [
+            level
+            for level, (down, across) in enumerate(self._factors)
+            if max(down * aspect, across) <= spacing
+        ]
         return max(fit, default=0)
 
     def read(

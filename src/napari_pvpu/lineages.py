@@ -110,7 +110,7 @@ class Lineages(Stacks):
             If there are no two such objects, or nothing in the frame before.
         """
         time = self._time()
-        here = self._plane if plane is None else self._check_plane(plane)
+        here = self._own(self._plane if plane is None else self._check_plane(plane))
         begun = [
             object_id
             for object_id, record in self._objects.items()
@@ -179,12 +179,20 @@ class Lineages(Stacks):
             If the image has no time axis, there is no such object, or nothing would be left.
         """
         time, record = self._time(), self._record(object_id)
-        start = self._plane[time] if frame is None else int(frame)
+        start = self._own(self._plane)[time] if frame is None else int(frame)
         ended, windows = self._ended(object_id, record, start)
         title = f"Lose object {object_id} in frame {start}"
         region = self._change_stack(title, windows, {object_id: ended})
         self._note("lose", object_id=int(object_id), frame=start)
         return region
+
+    def _own(self, plane: Plane) -> Plane:
+        """Return a plane of the image's own, or raise if it is a section across those."""
+        if self._grid.is_section(plane):
+            raise SessionError(
+                "a section across frames does not tell one of them; go to a frame, or name it"
+            )
+        return plane
 
     def _time(self) -> int:
         """Return the position of the time axis in a plane's index, or raise."""
@@ -202,7 +210,7 @@ class Lineages(Stacks):
         time = self._time()
         gone = [at for at in record.boxes if at[time] >= start]
         left = [at for at in record.boxes if at[time] < start]
-        if all(record.ties.confidence(at) is not None for at in left):
+        if not any(record.ties.is_annotated(at) for at in left):
             raise SessionError(
                 f"no annotated frame of object {object_id} would be left before frame {start}; "
                 "name a later one"

@@ -156,7 +156,7 @@ def settle(
         elif isinstance(prompt, Click | Scribble):
             _push(
                 settled,
-                view.to_view(dense_path(prompt, 1 / view.scale)),
+                view.to_view(dense_path(prompt, min(view.spacing))),
                 prompt.positive,
                 cut,
                 rules,
@@ -233,8 +233,10 @@ def draw(
         return None
     row0, col0, row1, col1 = box
     (rows, row_axis), (cols, col_axis) = (
-        _window(view, origin, span)
-        for origin, span in ((view.row, (row0, row1)), (view.col, (col0, col1)))
+        _window(view.size, step, origin, span)
+        for step, origin, span in zip(
+            view.spacing, (view.row, view.col), ((row0, row1), (col0, col1)), strict=True
+        )
     )
     targets = (float(row0), 1.0, row1 - row0), (float(col0), 1.0, col1 - col0)
     seen = resample(settled[rows, cols], (row_axis, targets[0]), (col_axis, targets[1]))
@@ -271,7 +273,7 @@ def carry(values: npt.NDArray[np.generic], old: View, new: View) -> Floats:
     """Show a raster of one view in another, (S, S), 0 where nothing is known."""
     if old == new:
         return values.astype(np.float32)
-    return _show(values, (old.row, old.col), 1 / old.scale, new)
+    return _show(values, (old.row, old.col), old.spacing, new)
 
 
 def carry_probability(logits: npt.NDArray[np.floating], old: View, new: View) -> Floats:
@@ -281,7 +283,7 @@ def carry_probability(logits: npt.NDArray[np.floating], old: View, new: View) ->
 
 def carry_raster(values: npt.NDArray[np.generic], origin: tuple[int, int], view: View) -> Floats:
     """Show data pixels, the first of them at `origin`, in a view, (S, S), 0 elsewhere."""
-    return _show(values, origin, 1.0, view)
+    return _show(values, origin, (1.0, 1.0), view)
 
 
 def agreement(one: Floats, one_view: View, two: Floats, two_view: View, cut: float) -> float:
@@ -299,7 +301,8 @@ def agreement(one: Floats, one_view: View, two: Floats, two_view: View, cut: flo
     if one_view.extent > two_view.extent:
         one, one_view, two, two_view = two, two_view, one, one_view
     fine, coarse = one > cut, two > cut
-    seen = _show(coarse, (two_view.row, two_view.col), 1 / two_view.scale, one_view)
+    seen = _show(coarse, (two_view.row, two_view.col), two_view.spacing, one_view)
+    # Of one image, so that the views have the aspect of their pixels in common.
     shared = float(seen[fine].sum()) / one_view.scale**2
     areas = fine.sum() / one_view.scale**2 + coarse.sum() / two_view.scale**2
     return float(shared / max(areas - shared, 1e-9))
@@ -307,18 +310,19 @@ def agreement(one: Floats, one_view: View, two: Floats, two_view: View, cut: flo
 
 def prior_probability(priors: Iterable[PriorMask], view: View) -> Floats | None:
     """Show prior masks in a view, (S, S) 0 to 1; None if there are none."""
-    shown = [_show(prior.mask, prior.offset, 1.0, view) for prior in priors]
+    shown = [_show(prior.mask, prior.offset, (1.0, 1.0), view) for prior in priors]
     return np.maximum.reduce(shown) if shown else None
 
 
 def _show(
-    values: npt.NDArray[np.generic], origin: Sequence[int], step: float, view: View
+    values: npt.NDArray[np.generic], origin: Sequence[int], steps: tuple[float, float], view: View
 ) -> Floats:
-    """Resample a raster whose pixels are `step` data pixels wide into a view."""
+    """Resample a raster whose pixels are `steps` data pixels high and wide into a view."""
     out = np.zeros((view.size, view.size), np.float32)
-    spacing = 1 / view.scale
     slices, reads, axes = [], [], []
-    for start, first, length in zip(origin, (view.row, view.col), values.shape, strict=True):
+    for start, first, length, step, spacing in zip(
+        origin, (view.row, view.col), values.shape, steps, view.spacing, strict=True
+    ):
         first_center = first - 0.5 + spacing / 2
         centers = first_center + spacing * np.arange(view.size)
         known = np.flatnonzero((centers >= start - 0.5) & (centers < start - 0.5 + length * step))
@@ -372,7 +376,8 @@ def _drop_specks(
     keep[areas.argmax()] = True
     for prompt in prompts:
         if isinstance(prompt, Click | Scribble) and prompt.positive:
-            pixels = np.rint(view.to_view(dense_path(prompt, 1 / view.scale))).astype(np.intp)
+            path = dense_path(prompt, min(view.spacing))
+            pixels = np.rint(view.to_view(path)).astype(np.intp)
             pixels = pixels[((pixels >= 0) & (pixels < logits.shape)).all(axis=1)]
             keep[components[pixels[:, 0], pixels[:, 1]]] = True
     keep[0] = True
@@ -433,13 +438,14 @@ def _with_pixels(box: PixelBox | None, groups: Sequence[npt.NDArray[np.intp]]) -
     return (int(low[0]), int(low[1]), int(high[0]), int(high[1]))
 
 
-def _window(view: View, origin: int, span: tuple[int, int]) -> tuple[slice, Axis]:
+def _window(
+    size: int, spacing: float, origin: int, span: tuple[int, int]
+) -> tuple[slice, Axis]:
     """Model pixels of one axis that data pixels `span` are drawn from, and where they lie."""
-    spacing = 1 / view.scale
     first = origin - 0.5 + spacing / 2
     reach = max(spacing, 1.0)
-    low = min(max(int((span[0] - reach - first) / spacing) - 1, 0), view.size - 1)
-    high = max(min(int((span[1] + reach - first) / spacing) + 2, view.size), low + 1)
+    low = min(max(int((span[0] - reach - first) / spacing) - 1, 0), size - 1)
+    high = max(min(int((span[1] + reach - first) / spacing) + 2, size), low + 1)
     return slice(low, high), (first + low * spacing, spacing, high - low)
 
 

@@ -65,7 +65,7 @@ class ObjectEdits(LabelEdits):
         prompts = tuple(
             prompt
             for record in records.values()
-            if record.plane == first.plane
+            if record.home == first.home
             for prompt in record.prompts
             if not isinstance(prompt, PriorMask)
         )
@@ -108,7 +108,10 @@ class ObjectEdits(LabelEdits):
         pieces = edits.split(labels == object_id, strokes, window[0], window[1])
         ids = (object_id, *self._free_ids(int(pieces.max()) - 1))
         after = np.where(pieces > 0, np.array((0, *ids), labels.dtype)[pieces], labels)
-        records = {each: ObjectRecord((), None, window, self._plane) for each in ids[1:]}
+        records = {
+            each: self._with_other_parts(ObjectRecord((), None, window, self._plane), each)
+            for each in ids[1:]
+        }
         ties = record.ties.noted(self._plane, None)
         records[object_id] = replace(record, score=None, paint=None, ties=ties)
         self._change_labels(f"Split object {object_id}", [(self._plane, window, after)], records)

@@ -11,7 +11,6 @@ from napari_pvpu.history import Step
 from napari_pvpu.insight import warning_of
 from napari_pvpu.prompts import Box, Click, Polygon, PriorMask, Scribble, clip_bounds
 from napari_pvpu.records import ChangedRegion, Request
-from napari_pvpu.rendering import render
 from napari_pvpu.session_steps import SessionSteps
 
 if TYPE_CHECKING:
@@ -91,9 +90,9 @@ class Prompting(SessionSteps):
             If there is no such plane.
         """
         prompts = tuple(prompts)
-        for prompt in prompts:
-            _check_inside(prompt, self.shape)
         plane = self._plane if plane is None else self._check_plane(plane)
+        for prompt in prompts:
+            _check_inside(prompt, self._grid.shape(plane))
         current, settings = self._currents.get(plane), self._settings
         origin = current.origin if current else None
         base = current.state if current else None
@@ -138,7 +137,7 @@ class Prompting(SessionSteps):
         settings = replace(self._settings, value_propagation=request.value_propagation)
         drawing = prediction.drawing
         if settings != request.settings or paint is not request.paint:
-            drawing = render(after, settings, self.shape, self._rules)
+            drawing = self._render(after, request.plane, settings)
         self._touch(request.plane)
         self._timing = prediction.timing
         known = before.prompts if before else ()
@@ -194,7 +193,7 @@ class Prompting(SessionSteps):
             threshold=request.threshold,
             object_length=request.object_length,
             canvas_extent=request.canvas_extent,
-            view=None if view is None else [view.row, view.col, view.extent, view.size],
+            view=None if view is None else _told(view),
             **late,
         )
 
@@ -203,6 +202,12 @@ class Prompting(SessionSteps):
             return None
         row0, col0, row1, col1 = self._objects[max(self._objects)].box
         return float(max(row1 - row0, col1 - col0))
+
+
+def _told(view: View) -> list[float]:
+    """Return the arguments that make a view."""
+    told: list[float] = [view.row, view.col, view.extent, view.size]
+    return told if view.aspect == 1 else [*told, view.aspect]
 
 
 def prompts_title(before: Sequence[Prompt], after: Sequence[Prompt]) -> str:

@@ -33,7 +33,8 @@ Floats = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]
 PixelBox: TypeAlias = tuple[int, int, int, int]
 Plane: TypeAlias = tuple[int, ...]
-"""Index over the axes before rows and columns; ``()`` in an image of one plane."""
+"""Index over the axes before rows and columns; ``()`` in an image of one plane. Of a section across
+such planes one number for each axis, see `napari_pvpu.sections`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +255,9 @@ class ObjectRecord:
         What the user painted of it.
     ties : Ties
         How its planes hang together, and the object it came from.
+    section : tuple of int or None
+        The section across the image's own planes that it was made in, if that is where its prompts
+        lie; `plane` is then one of those that have pixels of it.
     """
 
     prompts: tuple[Prompt, ...]
@@ -263,10 +267,16 @@ class ObjectRecord:
     parts: tuple[tuple[Plane, PixelBox], ...] = ()
     paint: Paint | None = None
     ties: Ties = field(default_factory=Ties)
+    section: Plane | None = None
+
+    @property
+    def home(self) -> Plane:
+        """The plane that its prompts lie in."""
+        return self.plane if self.section is None else self.section
 
     @property
     def boxes(self) -> dict[Plane, PixelBox]:
-        """Its box in each plane that it has pixels in."""
+        """Its box in each of the image's own planes that it has pixels in."""
         return {self.plane: self.box, **dict(self.parts)}
 
     def with_box(self, plane: Plane, box: PixelBox | None) -> ObjectRecord | None:
@@ -281,7 +291,9 @@ class ObjectRecord:
             return None
         home, prompts, paint = self.plane, self.prompts, self.paint
         if home not in left:
-            home, prompts, paint = min(left), (), None
+            home = min(left)
+            if self.section is None:
+                prompts, paint = (), None
         rest = tuple(sorted((each, known) for each, known in left.items() if each != home))
         return replace(
             self, prompts=prompts, box=left[home], plane=home, parts=rest, paint=paint, ties=ties

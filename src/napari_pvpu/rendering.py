@@ -156,7 +156,7 @@ def _without_flicker(
         return changed
     depth = ndimage.distance_transform_edt(np.pad(changed, 1))[1:-1, 1:-1]
     deepest = ndimage.maximum(depth, places, np.arange(count + 1))
-    stays = np.asarray(deepest) > max(1 / state.view.scale, 1.0)
+    stays = np.asarray(deepest) > max(*state.view.spacing, 1.0)
     for prompt in state.prompts:
         pixels = marked_pixels(prompt, shape) - box[:2]
         pixels = pixels[((pixels >= 0) & (pixels < places.shape)).all(axis=1)]

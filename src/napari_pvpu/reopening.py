@@ -15,7 +15,7 @@ from napari_pvpu.label_boxes import tight_box
 from napari_pvpu.label_edits import LabelEdits
 from napari_pvpu.operations import pack_labels
 from napari_pvpu.prompts import PriorMask
-from napari_pvpu.rendering import paste, render
+from napari_pvpu.rendering import paste
 
 if TYPE_CHECKING:
     from napari_pvpu.edits import Bits
@@ -50,7 +50,8 @@ class Reopening(LabelEdits):
             )
         self._objects.update(self._labels.adopt(labels))
         # Of labels too large for an array nothing is handed out: they are to be looked up.
-        everywhere: PixelBox | None = None if self._labels.sparse else (0, 0, *self.shape)
+        whole = self._grid.shape(self._plane)
+        everywhere: PixelBox | None = None if self._labels.sparse else (0, 0, *whole)
         self._change = self._region_of(self._plane, None, everywhere, with_labels=True)
         self._note("adopt", labels=pack_labels(self._labels.array))  # small: kept for good
 
@@ -73,13 +74,13 @@ class Reopening(LabelEdits):
         mask = labels == object_id
         known: tuple[Prompt, ...] = ()
         paint = None
-        if record.plane == self._plane:
+        if record.home == self._plane:
             known = tuple(each for each in record.prompts if not isinstance(each, PriorMask))
             paint = record.paint
         prior = PriorMask(mask, window[:2])
         origin = self._origin(prior, known, object_id, record)
         current = CurrentObject(origin.state, paint, origin)
-        drawing = render(current, self._settings, self.shape, self._rules)
+        drawing = self._render(current, self._plane, self._settings)
         after: Labels = np.where(mask, labels.dtype.type(0), labels)
         self._touch(self._plane)
         region = self._change_labels(
@@ -123,7 +124,7 @@ class Reopening(LabelEdits):
         current = CurrentObject(origin.state, None, origin)
         self._touch(self._plane)
         step = Step("Open mask", self._plane, None, current)
-        region = self._perform(step, render(current, self._settings, self.shape, self._rules))
+        region = self._perform(step, self._render(current, self._plane, self._settings))
         values = {"mask": prior.mask, "object_id": object_id, "offset": list(prior.offset)}
         self._note("open_mask", **values)
         return region
@@ -171,7 +172,7 @@ class Reopening(LabelEdits):
             after = replace(current, paint=paint.over(current.paint))
         title = "Paint" if (values > 0).any() else "Erase"
         step = Step(title, self._plane, current, after)
-        region = self._perform(step, render(after, self._settings, self.shape, self._rules))
+        region = self._perform(step, self._render(after, self._plane, self._settings))
         self._note("paint", mask=wanted, offset=[row, col])
         return region
 
@@ -183,8 +184,10 @@ class Reopening(LabelEdits):
         record: ObjectRecord | None,
     ) -> Origin:
         score = None if record is None else record.score
-        size = self._predictor.view_size
-        state = state_of_mask(prior, prompts, score, self.shape, size, self._policy)
+        size, here = self._predictor.view_size, self._source.at(self._plane)
+        state = state_of_mask(
+            prior, prompts, score, here.shape, size, self._policy, here.aspect
+        )
         return Origin(prior, state, object_id, record)
 
     def _check_idle(self) -> None:
@@ -208,11 +211,11 @@ class Reopening(LabelEdits):
             )
         row, col = (int(each) for each in offset)
         top, left = max(-row, 0), max(-col, 0)
-        rows, cols = self.shape
+        rows, cols = self._grid.shape(self._plane)
         inside = given[top : max(rows - row, 0), left : max(cols - col, 0)].astype(bool)
         if inside.size == 0:
             raise PromptError(
                 f"a mask of shape {given.shape} at {(row, col)} lies outside the image of shape "
-                f"{self.shape}"
+                f"{(rows, cols)}"
             )
         return inside, (row + top, col + left)

@@ -14,7 +14,7 @@ from napari_pvpu.history import Step
 from napari_pvpu.insight import PropagationComparison, agreement_with, hint, uncertainty
 from napari_pvpu.prompts import Click
 from napari_pvpu.records import Request, Timing
-from napari_pvpu.rendering import joint_box, paste, render
+from napari_pvpu.rendering import joint_box, paste
 from napari_pvpu.session_steps import SessionSteps
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class SecondThoughts(SessionSteps):
         current, drawing = self._current, self._drawing
         if current is None or drawing is None:
             return None
-        spacing = 1.0 if current.state is None else max(1 / current.state.view.scale, 1.0)
+        spacing = 1.0 if current.state is None else max(*current.state.view.spacing, 1.0)
         found = hint(drawing.probability, drawing.mask, THINNEST * spacing)
         if found is None:
             return None
@@ -70,7 +70,7 @@ class SecondThoughts(SessionSteps):
         current = self._best()
         if current is None:
             return None
-        drawing = render(current, self._settings, self.shape, self._rules)
+        drawing = self._render(current, self._plane, self._settings)
         return self._region_of(self._plane, drawing, drawing.box if drawing else None)
 
     def return_to_best(self) -> ChangedRegion:
@@ -125,13 +125,9 @@ class SecondThoughts(SessionSteps):
         fresh = self.compute(replace(request, base=replace(known, propagated=None)))
         assert fresh.state is not None  # there are prompts
         state = known if known.propagated is not None else fresh.state
+        seen = replace(current, state=state)
         drawings = [
-            render(
-                replace(current, state=state),
-                replace(request.settings, value_propagation=on),
-                self.shape,
-                self._rules,
-            )
+            self._render(seen, request.plane, replace(request.settings, value_propagation=on))
             for on in (False, True)
         ]
         return _comparison(drawings, fresh.timing)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from napari_pvpu.history import Step
 from napari_pvpu.interaction import Interaction
-from napari_pvpu.rendering import render
 from napari_pvpu.tuning import Tuning
 
 if TYPE_CHECKING:
@@ -146,7 +145,7 @@ class Seeing(Tuning):
         plane = prediction.request.plane
         before = self._currents[plane]
         after = replace(before, state=prediction.state)
-        drawing = render(after, self._settings, self.shape, self._rules)
+        drawing = self._render(after, plane, self._settings)
         self._touch(plane)
         self._timing = prediction.timing
         return self._perform(Step("Image seen otherwise", plane, before, after), drawing)

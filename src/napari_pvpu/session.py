@@ -78,7 +78,7 @@ class Session(
     @property
     def mask(self) -> npt.NDArray[np.bool_]:
         """The current object, (H, W) bool; made anew at each call."""
-        out = np.zeros(self.shape, bool)
+        out = np.zeros(self._grid.shape(self._plane), bool)
         if self._drawing is not None:
             paste(self._drawing.mask, (self._drawing.row, self._drawing.col), out, (0, 0))
         return out
@@ -89,7 +89,7 @@ class Session(
 
         Zero away from the object.
         """
-        out = np.zeros(self.shape, np.float32)
+        out = np.zeros(self._grid.shape(self._plane), np.float32)
         if self._drawing is not None:
             paste(self._drawing.probability, (self._drawing.row, self._drawing.col), out, (0, 0))
         return out
@@ -189,7 +189,9 @@ class Session(
             # What has become another object's in the meantime stays so.
             after = self._claim(origin.object_id, window, origin.prior.mask, "keep")
             record = origin.record
-            if record.plane == self._plane:
+            if self._grid.is_section(self._plane):
+                record = self._put_back(record, origin.object_id, window)
+            elif record.plane == self._plane:
                 record = self._with_other_parts(record, origin.object_id)
             else:  # which was made in another plane, and is still there
                 note = record.ties.confidence(self._plane)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_pvpu.current_object import CurrentObject
-from napari_pvpu.errors import SessionError
+from napari_pvpu.errors import ImageError, SessionError
 from napari_pvpu.history import History, Step
 from napari_pvpu.interaction import Interaction
 from napari_pvpu.label_boxes import clusters
@@ -64,6 +64,7 @@ class SessionState:
         self._policy = policy or ViewPolicy()
         self._rules = rules or MaskRules()
         self._plane_shape = source.plane_shape
+        self._grid = source.grid
         self._plane: Plane = (0,) * len(self._plane_shape)
         self._currents: dict[Plane, CurrentObject] = {}
         self._drawing: Drawing | None = None  # of the current object in this plane
@@ -108,8 +109,53 @@ class SessionState:
         return self._plane_shape
 
     @property
+    def spacing(self) -> tuple[float, ...]:
+        """Distances between pixels along the plane axes, Y and X, in any unit; at first 1 each.
+
+        Sections across the image's planes are seen by the network as they are in the world.
+
+        Raises
+        ------
+        ImageError
+            On setting it to what is no positive number for each of these axes.
+        """
+        return self._source.spacing
+
+    @spacing.setter
+    def spacing(self, spacing: Sequence[float]) -> None:
+        source = self._source.spaced(spacing)
+        if source.spacing != self._source.spacing:
+            self._source = source
+            self._note("set", name="spacing", value=list(source.spacing))
+
+    def plane_at(self, **positions: int) -> Plane:
+        """Return the plane that cuts these axes at these positions and shows the two others.
+
+        Parameters
+        ----------
+        **positions : int
+            By letters of axes. Of an image ZYX, ``Z=4`` is one of its own planes, and ``Y=30`` the
+            section across these along Z and X.
+
+        Raises
+        ------
+        ImageError
+            If there is no such plane.
+
+        Examples
+        --------
+        >>> session.plane = session.plane_at(Y=30)  # doctest: +SKIP
+        >>> session.add(Click((12, 88)))  # z and x  # doctest: +SKIP
+        """
+        return self._grid.address(positions)
+
+    @property
     def plane(self) -> Plane:
         """Index of the plane at work; setting it goes to another.
+
+        A position for each axis of `plane_shape`; or that of a section across these planes, as
+        `plane_at` returns it, whose rows and columns are two other axes. Prompts, `mask` and
+        regions are then in rows and columns of the section. Objects are the same in all of them.
 
         The current object stays with its plane, and is there again when one returns.
 
@@ -204,13 +250,13 @@ class SessionState:
         """Second of three steps: run the network. Changes nothing, may run in any thread."""
         source = self._source.at(request.plane)
         work = Interaction(source, self._predictor, request, self._policy, self._rules)
-        prediction = work.run()
+        prediction, shape = work.run(), source.shape
         settings = request.settings
         plain = request.origin is None and request.paint is None
         if plain and not settings.smoothing and settings.min_size <= 1:
             return prediction
         current = CurrentObject.of(prediction.state, request.paint, request.origin)
-        return replace(prediction, drawing=render(current, settings, self.shape, self._rules))
+        return replace(prediction, drawing=render(current, settings, shape, self._rules))
 
     def _drawn(
         self, current: CurrentObject | None, plane: Plane, settings: SessionSettings
@@ -218,9 +264,9 @@ class SessionState:
         """Return an object and its drawing, with EM if that is on and was not computed yet."""
         state = current.state if current else None
         if current is None or state is None or not settings.value_propagation:
-            return current, render(current, settings, self.shape, self._rules)
+            return current, self._render(current, plane, settings)
         if state.propagated is not None:
-            return current, render(current, settings, self.shape, self._rules)
+            return current, self._render(current, plane, settings)
         prediction = self.compute(
             Request(
                 generation=self._generation,
@@ -258,7 +304,13 @@ class SessionState:
 
     def _rendered(self, plane: Plane) -> Drawing | None:
         """Draw the object at work in a plane as far as that goes without the network."""
-        return render(self._currents.get(plane), self._settings, self.shape, self._rules)
+        return self._render(self._currents.get(plane), plane, self._settings)
+
+    def _render(
+        self, current: CurrentObject | None, plane: Plane, settings: SessionSettings
+    ) -> Drawing | None:
+        """Draw an object into a plane."""
+        return render(current, settings, self._grid.shape(plane), self._rules)
 
     def _region_of(
         self,
@@ -286,11 +338,11 @@ class SessionState:
             index = tuple(int(each) for each in given)
         except (TypeError, ValueError) as error:
             raise SessionError(f"a plane is given by whole numbers, not {plane!r}") from error
-        pairs = zip(index, self._plane_shape, strict=False)
-        if len(index) != len(self._plane_shape) or not all(0 <= i < n for i, n in pairs):
+        try:
+            return self._grid.check(index)
+        except ImageError as error:
             raise SessionError(
                 f"there is no plane {index} in an image whose planes are {self._plane_shape}: "
                 f"give {len(self._plane_shape)} whole numbers, each from 0 and below its axis' "
-                "length"
-            )
-        return index
+                "length, or what plane_at returns"
+            ) from error

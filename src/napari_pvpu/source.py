@@ -6,8 +6,8 @@ Only windows of the image are ever read, and of those only as many pixels as a v
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass
-from operator import index
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from napari_pvpu.levels import Levels, as_levels
 from napari_pvpu.normalisation import Normalisation, check_projection, project, three_channels
 from napari_pvpu.resample import resample
 from napari_pvpu.sampling import find_limits
+from napari_pvpu.sections import Grid
 from napari_pvpu.windows import Overlap, halve
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from napari_pvpu.views import View
 
 __all__ = ["ImageSource"]
+
+MOST_STRETCHED = 64.0
+"""Times that a pixel of a section may be higher than wide in a view, or wider than high."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,11 @@ class ImageSource:
         self._levels = Levels(arrays, self._layout)
         self._dtype: np.dtype[Any] = np.dtype(arrays[0].dtype)
         self._identity = object()
+        self._grid = Grid(
+            self._layout.plane_axes + "YX", (*self._levels.plane_shape, *self._levels.shape())
+        )
+        self._spacing = (1.0,) * len(self._grid.axes)
+        self._aspect = 1.0
         self._plane: tuple[int, ...] | None = None if self._levels.plane_shape else ()
         self._show(channels, rgb, projection, limits, gamma)
 
@@ -127,6 +136,30 @@ class ImageSource:
         """
         other = copy.copy(self)
         other._show(channels, rgb, projection, limits, gamma)
+        return other
+
+    def spaced(self, spacing: Sequence[float]) -> ImageSource:
+        """Return the same image with other distances between pixels.
+
+        Parameters
+        ----------
+        spacing : sequence of float
+            Along each axis of `grid`, in any unit; at first 1 each. Only sections across the
+            image's own planes are seen by it: as they are in the world.
+
+        Raises
+        ------
+        ImageError
+            If they are not as many positive numbers.
+        """
+        given = tuple(float(step) for step in spacing)
+        if len(given) != len(self._grid.axes) or not all(0 < step < math.inf for step in given):
+            raise ImageError(
+                f"the spacing of an image with the axes {', '.join(self._grid.axes)} is a positive "
+                f"number for each, not {given}"
+            )
+        other = copy.copy(self)
+        other._spacing = given
         return other
 
     def _show(
@@ -182,8 +215,23 @@ class ImageSource:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows and columns of every plane."""
+        """Rows and columns: of every plane, or of a single one that was chosen with `at`."""
         return self._levels.shape()
+
+    @property
+    def grid(self) -> Grid:
+        """Axes of all of the image, channels aside, and its lengths along them."""
+        return self._grid
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """Distances between pixels along the axes of `grid`, see `spaced`."""
+        return self._spacing
+
+    @property
+    def aspect(self) -> float:
+        """Height of a pixel in its widths as views show it; 1 but for sections."""
+        return self._aspect
 
     @property
     def channel_count(self) -> int:
@@ -224,20 +272,42 @@ class ImageSource:
         Parameters
         ----------
         plane : tuple of int
-            Position on each plane axis, from 0.
+            Position on each plane axis, from 0. Of a section across these planes, such as one
+            along Z and X, a number for each axis of `grid`: -1 for the two that it shows.
 
         Raises
         ------
         ImageError
             If there is no such plane.
         """
-        wanted = _check_plane(plane, self.plane_axes, self.plane_shape)
         if self._plane is not None:
+            if tuple(plane) != ():
+                raise ImageError(
+                    f"there is no plane {tuple(plane)} in a single plane; its index is ()"
+                )
             return self
+        wanted = self._grid.check(plane)
         chosen = copy.copy(self)
         chosen._plane = wanted
         chosen._token = _Token(self._identity, wanted, self._shown)
+        if self._grid.is_section(wanted):
+            chosen._cut(wanted)
         return chosen
+
+    def _cut(self, section: tuple[int, ...]) -> None:
+        """Take the axes that a section shows for rows and columns, and Y and X for others."""
+        rows, cols = self._grid.shown(section)
+        shown = self._grid.axes[rows], self._grid.axes[cols]
+        hidden = [letter for letter in "YX" if letter not in shown]
+        free = [letter for letter in shown if letter not in "YX"]
+        named = dict(zip((*hidden, *shown), (*free, *"YX"), strict=True))
+        before = self._layout.axes
+        self._layout = Layout("".join(named.get(letter, letter) for letter in before))
+        self._levels = self._levels.seen_by(self._layout)
+        at = dict(zip(self._grid.axes, section, strict=True))
+        self._plane = tuple(at[before[place]] for place in self._layout.planes)
+        ratio = self._spacing[rows] / self._spacing[cols]
+        self._aspect = min(max(ratio, 1 / MOST_STRETCHED), MOST_STRETCHED)
 
     def read_view(self, view: View) -> npt.NDArray[np.float32]:
         """Read the window of a view at the view's size.
@@ -263,10 +333,10 @@ class ImageSource:
                 "them; choose one with at()"
             )
         out = np.full((3, view.size, view.size), np.nan, np.float32)
-        level = self._levels.level_for(view.extent / view.size)
+        level = self._levels.level_for(view.extent / view.size, view.aspect)
         (height, width), (down, across) = self.shape, self._levels.factors(level)
         row_count, col_count = self._levels.shape(level)
-        rows = Overlap(view.row, view, height, down, row_count)
+        rows = Overlap(view.row, view, height, down, row_count, view.aspect)
         cols = Overlap(view.col, view, width, across, col_count)
         if rows.empty or cols.empty:
             return out
@@ -274,30 +344,12 @@ class ImageSource:
         pixels = project(self._normalisation.apply(raw), self._projection)
         rows_axis, cols_axis = rows.source, cols.source
         # Halving by means first is much cheaper than one wide triangle, and what training does.
-        while max(rows_axis[1] * down, cols_axis[1] * across) * view.scale <= 0.5:
+        high = down * view.aspect
+        while max(rows_axis[1] * high, cols_axis[1] * across) * view.scale <= 0.5:
             pixels, rows_axis, cols_axis = halve(pixels, rows_axis, cols_axis)
         seen = resample(pixels, (rows_axis, rows.target), (cols_axis, cols.target))
         out[:, rows.inside, cols.inside] = three_channels(seen)
         return out
-
-
-def _check_plane(plane: Any, letters: str, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return a plane index as plain integers."""
-    try:
-        wanted = tuple(index(position) for position in plane)
-    except TypeError as error:
-        raise ImageError(f"a plane is a tuple of whole numbers, not {plane!r}") from error
-    inside = len(wanted) == len(shape) and all(
-        0 <= position < length for position, length in zip(wanted, shape, strict=True)
-    )
-    if inside:
-        return wanted
-    if not shape:
-        raise ImageError(f"there is no plane {wanted} in a single plane; its index is ()")
-    ranges = ", ".join(
-        f"{letter} 0 to {length - 1}" for letter, length in zip(letters, shape, strict=True)
-    )
-    raise ImageError(f"there is no plane {wanted}; an index has one number for each of {ranges}")
 
 
 def _check_channels(channels: int | Sequence[int], count: int) -> list[int]:

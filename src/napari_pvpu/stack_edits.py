@@ -55,9 +55,11 @@ class StackEdits(LabelEdits):
         SessionError
             If there is no such object or plane, or it is the only one that was annotated.
         """
-        record, along = self._record(object_id), self._axis(axis)
+        record = self._record(object_id)
         here = self._plane if plane is None else self._check_plane(plane)
-        if on and all(at == here or record.ties.confidence(at) is not None for at in record.boxes):
+        along = self._axis(axis, here)
+        known = {*record.boxes, *record.ties.across}
+        if on and all(at == here or not record.ties.is_annotated(at) for at in known):
             raise SessionError(
                 f"object {object_id} was annotated in plane {here} alone, so nothing would be "
                 "left to carry; delete it, or go to a plane where it is not"
@@ -68,13 +70,15 @@ class StackEdits(LabelEdits):
         windows = [
             (at, box, np.where(labels == object_id, labels.dtype.type(0), labels))
             for at in gone
-            for box, labels in [(record.boxes[at], self._labels.window(at, record.boxes[at]))]
+            for box in [self._box_in(record, object_id, at)]
+            if box is not None
+            for labels in [self._labels.window(at, box)]
         ]
         title = f"End object {object_id}" if on else f"Do not end object {object_id}"
         region = self._change_stack(title, windows, {object_id: replace(record, ties=ties)})
         self._note(
             "end_object", object_id=int(object_id), plane=list(here),
-            axis=self._source.plane_axes[along], on=bool(on),
+            axis=self._grid.axes[along], on=bool(on),
         )  # fmt: skip
         return region
 
@@ -111,19 +115,22 @@ class StackEdits(LabelEdits):
                 f"object {current.origin.object_id} is open for correction; accept it, then merge "
                 "the two"
             )
-        known = record.boxes.get(self._plane)
+        known = self._box_in(record, object_id, self._plane)
         box = joint_box([drawing.box] if known is None else [drawing.box, known])
         assert box is not None  # there is a drawing
         mask = PlaneMask(drawing.row, drawing.col, drawing.mask).over(box)
-        if known is not None and record.ties.confidence(self._plane) is None:
-            mask |= self._labels.window(self._plane, box) == object_id
+        if known is not None:
+            kept = self._labels.window(self._plane, box) == object_id
+            if not record.ties.is_annotated(self._plane):
+                kept &= self._held(record.ties, self._plane, box)
+            mask |= kept
         after = self._claim(object_id, box, mask, overlap)
         if not (after == object_id).any():
             raise SessionError("the object lies wholly within accepted ones; mark another")
         ties = record.ties.noted(self._plane, None)
         made = replace(
             record, prompts=current.prompts, score=current.state.score if current.state else None,
-            box=box, plane=self._plane, paint=current.paint, ties=ties,
+            box=box, plane=self._plane, paint=current.paint, ties=ties, section=None,
         )  # fmt: skip
         self._touch(self._plane)
         title, windows = f"Accept as object {object_id}", [(self._plane, box, after)]
@@ -150,10 +157,14 @@ class StackEdits(LabelEdits):
         dict of int to float or None
             By position along the axis, in order; None where the user annotated it.
         """
-        record, along = self._record(object_id), self._axis(axis)
-        line = OnLine(self._plane if plane is None else self._check_plane(plane), along)
+        record = self._record(object_id)
+        here = self._plane if plane is None else self._check_plane(plane)
+        line = OnLine(here, self._axis(axis, here))
         carried = dict(record.ties.carried)
-        found = {line.position(at): carried.get(at) for at in record.boxes if line.holds(at)}
+        planes = self._planes_on(record, line)
+        found = {
+            line.position(at): carried.get(at) for at in planes if at not in record.ties.touched
+        }
         return dict(sorted(found.items()))
 
     # Inside
@@ -169,22 +180,32 @@ class StackEdits(LabelEdits):
         here = (self._plane, corner, self._labels.window(self._plane, corner).copy())
         return self._change_labels(title, [here, *windows], records)
 
-    def _axis(self, axis: str | None) -> int:
-        """Return the position of a plane axis in a plane's index, or raise."""
-        axes = self._source.plane_axes
+    def _axis(self, axis: str | None, plane: Plane) -> int:
+        """Return the position, in a plane's index, of an axis that there are planes along."""
+        axes = self._grid.fixed_axes(plane)
         if not axes:
             raise SessionError("the image has one plane; there is none to carry an object to")
+        if axis is None and self._grid.is_section(plane):
+            axis = axes[-1]
         if axis is None:
             return axes.index("Z") if "Z" in axes else len(axes) - 1
         if axis not in axes:
             raise SessionError(f"there is no plane axis {axis!r}; choose from {', '.join(axes)}")
-        return axes.index(axis)
+        return self._grid.axes.index(axis)
+
+    def _planes_on(self, record: ObjectRecord, line: OnLine) -> list[Plane]:
+        """Return the planes of a line in which an object was annotated or carried to."""
+        known: list[Plane] = list(record.boxes)
+        if self._grid.is_section(line.plane):
+            carried = [at for at, _ in record.ties.carried]
+            known = [*dict.fromkeys([*record.ties.across, *carried])]
+        return [at for at in known if line.holds(at)]
 
     def _beyond(self, record: ObjectRecord, end: Plane, along: int) -> list[Plane]:
         """Return the planes from an end on, up to the next annotated one."""
         line, start = OnLine(end, along), end[along]
-        here = {line.position(at): at for at in record.boxes if line.holds(at)}
-        known = [p for p, at in here.items() if record.ties.confidence(at) is None]
+        here = {line.position(at): at for at in self._planes_on(record, line)}
+        known = [p for p, at in here.items() if record.ties.is_annotated(at)]
         before, after = any(p < start for p in known), any(p > start for p in known)
         if before == after:  # on both sides, where it goes on, or on none
             return [here[start]] if start in here else []

@@ -58,7 +58,8 @@ class Stacks(StackEdits):
         object_id : int, optional
             The object; by default the one accepted last.
         axis : str, optional
-            Letter of a plane axis; by default Z, or T in a movie.
+            Letter of a plane axis; by default Z, or T in a movie. Along Y or X it is carried from
+            section to section, see `Session.plane_at`.
         first, last : int, optional
             Range of positions on that axis, both included; by default all of them.
         plane : sequence of int, optional
@@ -103,22 +104,20 @@ class Stacks(StackEdits):
         if object_id is None:
             object_id = self._newest_object()
         record = self._record(object_id)
-        along = self._axis(axis)
         here = self._plane if plane is None else self._check_plane(plane)
+        along = self._axis(axis, here)
         low, high = self._range(along, first, last)
         line = OnLine(here, along)
-        boxes = {line.position(at): at for at in record.boxes if line.holds(at)}
-        carried = dict(record.ties.carried)
         masks = {
-            position: self._mask_in(object_id, at)
-            for position, at in boxes.items()
-            if at not in carried
+            line.position(at): self._mask_in(object_id, at)
+            for at in self._planes_on(record, line)
+            if record.ties.is_annotated(at)
         }
         anchors = {position: mask for position, mask in masks.items() if mask is not None}
         if not anchors:
             raise SessionError(
                 f"object {object_id} has no annotated plane on the line through plane {here} "
-                f"along {self._source.plane_axes[along]}; go to a plane where it was accepted"
+                f"along {self._grid.axes[along]}; go to a plane where it was accepted"
             )
         ends = frozenset(line.position(at) for at in record.ties.ends if line.holds(at))
         plan = Plan(anchors, low, high, ends)
@@ -174,7 +173,7 @@ class Stacks(StackEdits):
         title = f"Propagate object {object_id}"
         region = self._change_stack(title, windows, {object_id: replace(request.record, ties=ties)})
         values = {
-            "object_id": object_id, "axis": self._source.plane_axes[request.axis],
+            "object_id": object_id, "axis": self._grid.axes[request.axis],
             "first": propagated.first, "last": propagated.last, "plane": list(request.plane),
             "threshold": request.threshold, "overlap": rule,
         }  # fmt: skip
@@ -193,7 +192,7 @@ class Stacks(StackEdits):
         raise SessionError("there is no object to propagate; accept one first")
 
     def _range(self, along: int, first: int | None, last: int | None) -> tuple[int, int]:
-        length = self._plane_shape[along]
+        length = self._grid.lengths[along]
         low, high = (0 if first is None else first), (length - 1 if last is None else last)
         if not 0 <= low <= high < length:
             raise SessionError(
@@ -203,7 +202,9 @@ class Stacks(StackEdits):
         return int(low), int(high)
 
     def _mask_in(self, object_id: int, plane: Plane) -> PlaneMask | None:
-        box = self._objects[object_id].boxes[plane]
+        box = self._box_in(self._objects[object_id], object_id, plane)
+        if box is None:
+            return None
         return PlaneMask.tight(box[0], box[1], self._labels.window(plane, box) == object_id)
 
     def _stack_windows(
@@ -211,20 +212,24 @@ class Stacks(StackEdits):
     ) -> tuple[list[tuple[Plane, PixelBox, Labels]], dict[int, int]]:
         """Return what the labels become, and how many pixels others have of the object."""
         request = propagated.request
-        old = request.record.boxes
+        record = request.record
         windows, contested = [], dict[int, int]()
         for position in range(propagated.first, propagated.last + 1):
             plane = request.at(position)
             mask = masks.get(plane)
             if position in request.plan.anchors:
                 continue
+            old = self._box_in(record, request.object_id, plane)
             boxes = [] if mask is None else [mask.box]
-            box = joint_box([*boxes, old[plane]] if plane in old else boxes)
+            box = joint_box(boxes if old is None else [*boxes, old])
             if box is None:
                 continue
             empty = np.zeros((box[2] - box[0], box[3] - box[1]), bool)
             wanted = empty if mask is None else mask.over(box)
             labels = self._labels.window(plane, box)
+            # What was annotated in planes that cross this one stays as it is.
+            held = self._held(record.ties, plane, box)
+            wanted = np.where(held, labels == request.object_id, wanted)
             after, others = place(labels, wanted, request.object_id, rule)
             for other, count in others.items():
                 contested[other] = contested.get(other, 0) + count

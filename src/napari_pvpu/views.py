@@ -53,32 +53,42 @@ class View:
         Side of the window in data pixels.
     size : int
         Side of the view in model pixels.
+    aspect : float
+        Height of a data pixel in its widths. The window is a square of the world: its side is
+        ``extent`` columns, and ``extent / aspect`` rows.
     """
 
     row: int
     col: int
     extent: int
     size: int = 128
+    aspect: float = 1.0
 
     @property
     def scale(self) -> float:
-        """Model pixels per data pixel."""
+        """Model pixels per data pixel, along a row."""
         return self.size / self.extent
+
+    @property
+    def spacing(self) -> tuple[float, float]:
+        """Data pixels per model pixel, down and across."""
+        return 1 / (self.scale * self.aspect), 1 / self.scale
 
     @property
     def box(self) -> tuple[int, int, int, int]:
         """Window ``(row0, col0, row1, col1)`` in data pixels, the last two exclusive."""
-        return (self.row, self.col, self.row + self.extent, self.col + self.extent)
+        height = math.ceil(self.extent / self.aspect)
+        return (self.row, self.col, self.row + height, self.col + self.extent)
 
     def to_view(self, points: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Turn data coordinates (..., 2) into view coordinates (model pixels)."""
         origin = np.array((self.row, self.col), np.float64)
-        return (np.asarray(points, np.float64) + 0.5 - origin) * self.scale - 0.5
+        return (np.asarray(points, np.float64) + 0.5 - origin) * self._scales - 0.5
 
     def to_data(self, points: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Turn view coordinates (..., 2) into data coordinates."""
         origin = np.array((self.row, self.col), np.float64)
-        return (np.asarray(points, np.float64) + 0.5) / self.scale - 0.5 + origin
+        return (np.asarray(points, np.float64) + 0.5) / self._scales - 0.5 + origin
 
     def contains(
         self, bounds: Bounds, margin: float = 0.0, shape: tuple[int, int] | None = None
@@ -87,21 +97,21 @@ class View:
 
         With the image's `shape` given, edges beyond the image do not count.
         """
-        margin /= self.scale
+        down, across = (margin * step for step in self.spacing)
         cut = (True,) * 4 if shape is None else self.inner_edges(shape)
-        row0, col0, row1, col1 = self.box
+        row1, col1 = self._far
         gaps = (
-            bounds[0] - row0 + 0.5,
-            bounds[1] - col0 + 0.5,
-            row1 - 0.5 - bounds[2],
-            col1 - 0.5 - bounds[3],
+            bounds[0] - self.row + 0.5 >= down,
+            bounds[1] - self.col + 0.5 >= across,
+            row1 - 0.5 - bounds[2] >= down,
+            col1 - 0.5 - bounds[3] >= across,
         )
-        return all(gap >= margin or not edge for gap, edge in zip(gaps, cut, strict=True))
+        return all(held or not edge for held, edge in zip(gaps, cut, strict=True))
 
     def inner_edges(self, shape: tuple[int, int]) -> Edges:
         """Tell which sides of the window cut through the image."""
-        row0, col0, row1, col1 = self.box
-        return (row0 > 0, col0 > 0, row1 < shape[0], col1 < shape[1])
+        row1, col1 = self._far
+        return (self.row > 0, self.col > 0, row1 < shape[0], col1 < shape[1])
 
     def prompt_to_view(self, prompt: Prompt) -> Prompt:
         """Return a click, scribble or box in view coordinates; a prior mask as it is."""
@@ -113,6 +123,14 @@ class View:
         if isinstance(prompt, Box):
             return Box(self._pair(prompt.start), self._pair(prompt.stop), prompt.positive)
         return prompt
+
+    @property
+    def _scales(self) -> npt.NDArray[np.float64]:
+        return np.array((self.scale * self.aspect, self.scale))
+
+    @property
+    def _far(self) -> tuple[float, float]:
+        return self.row + self.extent / self.aspect, self.col + self.extent
 
     def _pair(self, point: tuple[float, float]) -> tuple[float, float]:
         row, col = self.to_view(point).tolist()
@@ -199,6 +217,7 @@ def view_around(
     size: int,
     shape: tuple[int, int],
     keep: Bounds | None = None,
+    aspect: float = 1.0,
 ) -> View:
     """Return the view of this extent whose centre is nearest to `center`.
 
@@ -217,10 +236,13 @@ def view_around(
         The image's.
     keep : (row0, col0, row1, col1), optional
         A box that has to stay in the window; it overrules the grid of origins where it must.
+    aspect : float
+        Height of a data pixel in its widths.
     """
     spans = ((keep[0], keep[2]), (keep[1], keep[3])) if keep else (None, None)
-    row, col = (_origin(*each) for each in zip(center, (extent, extent), shape, spans, strict=True))
-    return View(row, col, extent, size)
+    sides = (extent / aspect, extent)
+    row, col = (_origin(*each) for each in zip(center, sides, shape, spans, strict=True))
+    return View(row, col, extent, size, aspect)
 
 
 def first_views(
@@ -231,6 +253,7 @@ def first_views(
     object_length: float | None = None,
     canvas_extent: float | None = None,
     policy: ViewPolicy | None = None,
+    aspect: float = 1.0,
 ) -> list[View]:
     """Return candidate views for an object of which only prompts are known, best guess first.
 
@@ -248,6 +271,8 @@ def first_views(
         Data pixels visible on the short side of the canvas.
     policy : ViewPolicy, optional
         The numbers to go by.
+    aspect : float
+        Height of a data pixel in its widths; lengths above are in widths.
 
     Returns
     -------
@@ -260,14 +285,18 @@ def first_views(
     sized = [prompt.bounds for prompt in prompts if _tells_size(prompt)]
     if sized:
         around = clip_bounds(joint_bounds(sized), shape)
-        extents = [extent_for(_length(around), policy.object_fill, size)]
+        extents = [extent_for(_length(around, aspect), policy.object_fill, size)]
     else:
         drawn = [prompt.bounds for prompt in prompts if _is_positive(prompt)]
         around = clip_bounds(joint_bounds(drawn), shape) if drawn else bounds
-        lengths = _guess_lengths(shape, object_length, canvas_extent, policy)
-        least = _length(around) * policy.object_fill / policy.scribble_fill
+        seen = (shape[0] * aspect, shape[1])
+        lengths = _guess_lengths(seen, object_length, canvas_extent, policy)
+        least = _length(around, aspect) * policy.object_fill / policy.scribble_fill
         extents = [extent_for(max(length, least), policy.object_fill, size) for length in lengths]
-    views = [_holding(_center(around), extent, size, shape, bounds, policy) for extent in extents]
+    center = _center(around)
+    views = [
+        _holding(center, extent, size, shape, bounds, policy, aspect) for extent in extents
+    ]
     return list(dict.fromkeys(views))
 
 
@@ -301,33 +330,33 @@ def next_view(
         The numbers to go by.
     """
     policy = policy or ViewPolicy()
-    size = view.size
+    size, aspect = view.size, view.aspect
     held = view.contains(prompts, policy.margin, shape)
     if found is None:
         if held:
             return view
-        extent = max(view.extent, extent_for(_length(prompts), policy.keep_high, size))
-        return _holding(_center(prompts), extent, size, shape, prompts, policy)
+        extent = max(view.extent, extent_for(_length(prompts, aspect), policy.keep_high, size))
+        return _holding(_center(prompts), extent, size, shape, prompts, policy, aspect)
     if any(touched):
         wanted = extent_for(view.extent * policy.grow, 1.0, size)
         around = joint_bounds([found, prompts])
-        return _holding(_center(around), wanted, size, shape, prompts, policy)
-    fill = _length(found) / view.extent
+        return _holding(_center(around), wanted, size, shape, prompts, policy, aspect)
+    fill = _length(found, aspect) / view.extent
     if held and policy.keep_low <= fill <= policy.keep_high:
         return view
     # A prompt beyond the view says that the object goes on there, who knows how far.
     aim = policy.object_fill if held else policy.scribble_fill
-    wanted = extent_for(_length(found), aim, size)
+    wanted = extent_for(_length(found, aspect), aim, size)
     around = joint_bounds([found, prompts])
     center = _center(found) if held else _center(around)
-    fresh = _holding(center, wanted, size, shape, around, policy)
+    fresh = _holding(center, wanted, size, shape, around, policy, aspect)
     if held and fill < policy.keep_low and fresh.extent >= view.extent:
         return view  # distant prompts keep the view from closing in
     return fresh
 
 
 def _guess_lengths(
-    shape: tuple[int, int],
+    shape: tuple[float, float],
     object_length: float | None,
     canvas_extent: float | None,
     policy: ViewPolicy,
@@ -347,29 +376,32 @@ def _holding(
     shape: tuple[int, int],
     bounds: Bounds,
     policy: ViewPolicy,
+    aspect: float,
 ) -> View:
     """Smallest view of at least this extent that holds `bounds`, near `center`.
 
     None is larger than it takes to show the whole image, prompts that leave it aside.
     """
-    step = _step(min(extent, _extent(_covering(max(shape), size), size)), size)
-    most = _covering(3 * max(*shape, _length(bounds)), size)
+    side = max(shape[0] * aspect, shape[1])
+    step = _step(min(extent, _extent(_covering(side, size), size)), size)
+    most = _covering(3 * max(side, _length(bounds, aspect)), size)
     while True:
         extent = _extent(step, size)
         pad = policy.margin * extent / size
+        high = pad / aspect
         keep = (
-            min(bounds[0], max(bounds[0] - pad, -0.5)),
+            min(bounds[0], max(bounds[0] - high, -0.5)),
             min(bounds[1], max(bounds[1] - pad, -0.5)),
-            max(bounds[2], min(bounds[2] + pad, shape[0] - 0.5)),
+            max(bounds[2], min(bounds[2] + high, shape[0] - 0.5)),
             max(bounds[3], min(bounds[3] + pad, shape[1] - 0.5)),
         )
-        view = view_around(center, extent, size, shape, keep)
+        view = view_around(center, extent, size, shape, keep, aspect)
         if view.contains(bounds, policy.margin, shape) or step >= most:
             return view
         step += 1
 
 
-def _origin(center: float, extent: int, length: int, keep: tuple[float, float] | None) -> int:
+def _origin(center: float, extent: float, length: int, keep: tuple[float, float] | None) -> int:
     """Nearest origin of the grid for one axis that holds `keep` and stays with the image."""
     step = extent / 4
     # An image shorter than the window lies inside it; a longer one fills it but for the last
@@ -400,8 +432,8 @@ def _extent(step: int, size: int) -> int:
     return round(size * 2 ** (max(step, SMALLEST_STEP) / 2))
 
 
-def _length(bounds: Bounds) -> float:
-    return max(bounds[2] - bounds[0], bounds[3] - bounds[1]) + 1.0
+def _length(bounds: Bounds, aspect: float) -> float:
+    return max((bounds[2] - bounds[0] + 1.0) * aspect, bounds[3] - bounds[1] + 1.0)
 
 
 def _center(bounds: Bounds) -> tuple[float, float]:

@@ -32,6 +32,8 @@ class Overlap:
         Data pixels per pixel of the level to be read.
     count : int, optional
         Pixels of the level; by default it is the image itself.
+    aspect : float
+        Of the view on its rows, 1 on its columns.
 
     Attributes
     ----------
@@ -46,9 +48,15 @@ class Overlap:
     """
 
     def __init__(
-        self, origin: int, view: View, length: int, factor: float = 1.0, count: int | None = None
+        self,
+        origin: int,
+        view: View,
+        length: int,
+        factor: float = 1.0,
+        count: int | None = None,
+        aspect: float = 1.0,
     ) -> None:
-        spacing = 1 / view.scale
+        spacing = 1 / (view.scale * aspect)
         first = origin - 0.5 + 0.5 * spacing
         start = int(np.ceil(max(-0.5 - first, 0) / spacing))
         stop = min(view.size, int(np.floor((length - 0.5 - first) / spacing)) + 1)
@@ -59,7 +67,7 @@ class Overlap:
         first = origin / factor - 0.5 + 0.5 * spacing
         self.target: Axis = (first + start * spacing, spacing, max(stop - start, 0))
         low = int(np.floor(max(origin, 0) / factor))
-        high = int(np.ceil(min(origin + view.extent, length) / factor))
+        high = int(np.ceil(min(origin + view.extent / aspect, length) / factor))
         step = max(1, int(spacing / OVERSAMPLING))
         # A pixel beyond the window on either side lets the kernel reach over its border.
         low, high = max(low - step, 0), min(high + step, length if count is None else count)

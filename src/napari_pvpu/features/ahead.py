@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_pvpu.features.precompute import grid_views
 from napari_pvpu.prompts import Click
+from napari_pvpu.sections import SHOWN
 from napari_pvpu.views import ViewPolicy, extent_for, first_views, view_around
 
 if TYPE_CHECKING:
@@ -220,7 +221,7 @@ def work_off(plans: Plans, gate: Gate, preparer: Preparer) -> None:
 
 
 def places_around(
-    plane: Plane, view: View, shape: tuple[int, int], plane_shape: tuple[int, ...]
+    plane: Plane, view: View, shape: tuple[int, int], lengths: tuple[int, ...]
 ) -> list[Place]:
     """Return views that may be asked for after one: the nearest in its plane and beside it.
 
@@ -230,18 +231,19 @@ def places_around(
         The view that is looked through.
     shape : (rows, cols)
         Of a plane.
-    plane_shape : tuple of int
-        How many planes there are along each axis of planes.
+    lengths : tuple of int
+        How many planes there are along each number of a plane's index.
     """
     middle = ((view.box[0] + view.box[2]) / 2, (view.box[1] + view.box[3]) / 2)
-    step = view.extent / 4
+    down_step, step = view.extent / 4 / view.aspect, view.extent / 4
     steps = range(-STEPS_AROUND, STEPS_AROUND + 1)
     offsets = sorted(product(steps, steps), key=lambda each: (each[0] ** 2 + each[1] ** 2, each))
     found: list[Place] = []
     for down, right in offsets:
-        center = (middle[0] + down * step - 0.5, middle[1] + right * step - 0.5)
-        found.append((plane, view_around(center, view.extent, view.size, shape)))
-    beside = [(each, view) for each in _planes_around(plane, plane_shape)]
+        center = (middle[0] + down * down_step - 0.5, middle[1] + right * step - 0.5)
+        fresh = view_around(center, view.extent, view.size, shape, aspect=view.aspect)
+        found.append((plane, fresh))
+    beside = [(each, view) for each in _planes_around(plane, lengths)]
     return list(dict.fromkeys([*beside, *found]))
 
 
@@ -283,13 +285,17 @@ def everywhere(
                 yield plane, view
 
 
-def _planes_around(plane: Plane, plane_shape: tuple[int, ...]) -> list[Plane]:
+def _planes_around(plane: Plane, lengths: tuple[int, ...]) -> list[Plane]:
     """Return the planes beside one along its last axis, such as the depth, nearest first."""
-    if not plane:
+    cut = [axis for axis, at in enumerate(plane) if at != SHOWN]
+    if not cut:
         return []
+    axis = cut[-1]
     steps = [sign * step for step in range(1, PLANES_AROUND + 1) for sign in (1, -1)]
-    places = [plane[-1] + step for step in steps]
-    return [(*plane[:-1], place) for place in places if 0 <= place < plane_shape[-1]]
+    places = [plane[axis] + step for step in steps]
+    return [
+        (*plane[:axis], place, *plane[axis + 1 :]) for place in places if 0 <= place < lengths[axis]
+    ]
 
 
 def _let_others_go_first() -> None:
