@@ -11,9 +11,18 @@ from torch import nn
 from napari_pvpu.networks import inference
 from napari_pvpu.networks.inference import FastDecoder, fast_decode
 from napari_pvpu.networks.inference_parts import can_pack
+from napari_pvpu.networks.inference_prompts import PromptTokens
 from napari_pvpu.networks.inference_reference import ReferenceTable, reference_readings
 from napari_pvpu.networks.models import PVPUNet, build_model
-from napari_pvpu.networks.prompt_encoding import BOX, CLICK, EMPTY, SCRIBBLE, PromptBatch
+from napari_pvpu.networks.prompt_encoding import (
+    BOX,
+    CLICK,
+    EMPTY,
+    SCRIBBLE,
+    PPuE,
+    PPuEConfig,
+    PromptBatch,
+)
 from napari_pvpu.networks.reference_map import ReferenceMapEmbedding, reference_states
 
 if TYPE_CHECKING:
@@ -134,6 +143,23 @@ def test_attention_of_another_kind_is_left_to_the_network(small_config: ModelCon
     assert fast_decode(network) == network.decode
 
 
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("kinds", [[CLICK] * 5, [CLICK, BOX, SCRIBBLE, CLICK], [BOX], [SCRIBBLE]])
+def test_tokens_are_those_of_training(kinds: list[int], gamma: float) -> None:
+    torch.manual_seed(0)
+    encoder = PPuE(PPuEConfig(SIZE, gamma=gamma), dim=12, hidden=16).requires_grad_(False)
+    image = torch.randn(1, 3, SIZE, SIZE)
+    for seed in range(5):
+        asked = prompts(len(kinds), seed)
+        asked.kind[0] = torch.tensor(kinds)
+        asked.valid[:] = torch.arange(6) < torch.where(asked.kind == BOX, 2, 5)[..., None]
+        asked.points[0, 0] -= 20 * (seed == 4)  # far outside of the view
+        right = encoder(asked, image)
+        torch.testing.assert_close(PromptTokens(encoder)(asked, image), right)
+    asked.valid[0, 0] = False
+    torch.testing.assert_close(PromptTokens(encoder)(asked, image), encoder(asked, image))
+
+
 @pytest.mark.parametrize("radius", [0.0, 1.0, 2.0, 3.5])
 @pytest.mark.parametrize("slots", [1, 5, 20])
 def test_reference_readings_are_reference_states(slots: int, radius: float) -> None:
@@ -152,7 +178,7 @@ def test_table_entries_add_up_to_the_convolutions() -> None:
     previous = torch.rand(1, 1, 24, 24)
     fed = torch.cat([previous, torch.zeros_like(previous)])
     with torch.no_grad():
-        found = ReferenceTable(two, four)(states.to(torch.int8), previous)
+        found = ReferenceTable(two, four, 24)(states.to(torch.int8), previous)
         for module, embedded in zip((two, four), found, strict=True):
             right = module(states, fed).permute(0, 2, 3, 1)
             torch.testing.assert_close(embedded, right, rtol=1e-5, atol=1e-5)

@@ -19,18 +19,24 @@ from torch.nn import functional as F
 
 from napari_pvpu.networks.blocks import Attention, SeparableBlock
 from napari_pvpu.networks.dual_cross_merging import DualCrossBlock
-from napari_pvpu.networks.inference_parts import (
-    Convolution,
-    Mixer,
+from napari_pvpu.networks.inference_attention import (
+    Exchange,
     PixelsToPrompts,
     PromptsToPixels,
     SelfAttention,
+)
+from napari_pvpu.networks.inference_parts import (
+    Mixer,
+    Norm,
+    Perceptron,
+    Pointwise,
     Shrink,
     can_pack,
     nchw,
     nhwc,
     resize,
 )
+from napari_pvpu.networks.inference_prompts import PromptTokens
 from napari_pvpu.networks.inference_reference import ReferenceTable, reference_readings
 from napari_pvpu.networks.interface import Decoded, Features
 from napari_pvpu.networks.models import PVPUNet
@@ -133,32 +139,34 @@ class FastDecoder:
         decoder, packed = network.decoder, can_pack() if packed is None else packed
         self._network = network
         self._decoder = decoder
-        self._table = ReferenceTable(network.reference2, network.reference4)
+        size = network.config.view_size
+        self._table = ReferenceTable(network.reference2, network.reference4, size)
+        self._tokens = PromptTokens(network.prompt_encoder)
         self._merging = _Merging(decoder.merging, decoder.position)
 
-        s2, s4, s8, s16 = (network.config.view_size // stride for stride in (2, 4, 8, 16))
+        s2, s4, s8, s16 = (size // stride for stride in (2, 4, 8, 16))
 
-        def take(layer: nn.Module, side: int) -> Convolution:
-            return Convolution.of(layer, side, packed)
+        def take(layer: nn.Module, side: int) -> Pointwise:
+            return Pointwise.of(layer, 2 * side**2, packed)
 
         self._mix4, self._mix8 = Mixer(decoder.mix4, s4, packed), Mixer(decoder.mix8, s8, packed)
         self._down8 = Shrink(decoder.down8, s4, packed)
         self._down16 = Shrink(decoder.down16, s8, packed)
+        self._exchange = Exchange(decoder.global16, s16, packed)
         self._up8 = take(decoder.up8, s16)
         self._lateral4, self._lateral16 = take(decoder.lateral4, s4), take(decoder.lateral16, s16)
         laterals = _all(decoder.lateral8, nn.Conv2d)
         bias = torch.stack([layer.bias for layer in laterals if layer.bias is not None]).sum(0)
         # What the blocks say is laid side by side, so that one matrix sums it.
         weight = torch.cat([layer.weight for layer in laterals], 1)
-        self._lateral8 = Convolution(weight, bias, s8, packed=packed)
+        self._lateral8 = Pointwise(weight, bias, 2 * s8**2, packed)
         self._fuse = [Mixer(block, s4, packed) for block in _all(decoder.fuse, SeparableBlock)]
         self._refine = Mixer(decoder.refine, s2, packed)
         self._to_stride2, self._hidden = take(decoder.to_stride2, s4), take(decoder.head[0], s2)
         (last,) = _all(decoder.head[2:], nn.Conv2d)
         self._last = last.weight.flatten(1), last.bias
-        block = decoder.global16
-        self._global_attention = SelfAttention(block.attention)
-        self._widen, self._narrow = take(block.mlp[0], s16), take(block.mlp[2], s16)
+        self._prompt_head = Perceptron(decoder.prompt_head)
+        self._score_head = Perceptron(decoder.score_head)
 
     def __call__(
         self,
@@ -173,7 +181,7 @@ class FastDecoder:
         side = features.image.shape[-1]
         if side != config.view_size or len(prompts.kind) > 1 or bool((prompts.kind == EMPTY).any()):
             return network.decode(features, prompts, previous, second_reading=second_reading)
-        tokens = network.prompt_encoder(prompts, features.image)
+        tokens = self._tokens(prompts, features.image)
         readings = [previous, None] if second_reading and previous is not None else [previous]
         states = reference_readings(prompts, config.view_size, config.prompts.disk_radius, readings)
         logits, pixels, prompt_features, score = self._decode(
@@ -186,10 +194,10 @@ class FastDecoder:
         self, levels: tuple[Tensor, ...], tokens: Tensor, reference2: Tensor, reference4: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Everything behind the embeddings; returns means over the readings."""
-        s2, s4, s8, s16 = (nhwc(level) for level in levels)
+        s2, s4, s8, s16 = (nhwc(level).expand(len(reference2), -1, -1, -1) for level in levels)
         x4 = self._mix4(reference4.add_(s4))
-        x8 = self._mix8(self._down8(x4).add_(s8))
-        x16 = self._exchange(self._down16(x8).add_(s16))
+        x8 = self._mix8(self._down8.plus(s8, x4))
+        x16 = self._exchange(self._down16.plus(s16, x8))
         x8 += resize(self._up8(x16), x8.shape[1:3])
         filtered, prompts = self._merging(x8, tokens)
 
@@ -202,31 +210,30 @@ class FastDecoder:
         fine = self._refine(fine.add_(s2).add_(reference2))
         logits = F.linear(self._hidden(fine, relu=True), *self._last)
         return (
-            logits.mean(0, keepdim=True),
-            pixels.mean(0, keepdim=True),
-            self._decoder.prompt_head(prompts).mean(0, keepdim=True),
+            _mean(logits),
+            _mean(pixels),
+            _mean(self._prompt_head(prompts)),
             self._score(logits, pixels, prompts),
         )
 
-    def _exchange(self, x: Tensor) -> Tensor:
-        """The global transformer block at stride 16."""
-        block = self._decoder.global16
-        tokens = block.norm1(x).flatten(1, 2)
-        x = self._global_attention(tokens, tokens).view(x.shape).add_(x)
-        return self._narrow.add_to(x, F.gelu(self._widen(block.norm2(x))))
-
     def _score(self, logits: Tensor, pixels: Tensor, prompts: Tensor) -> Tensor:
         """Expected intersection over union, (1,)."""
-        weight = F.avg_pool2d(nchw(logits.sigmoid()), 2).flatten(2)  # (R, 1, N)
-        flat = pixels.flatten(1, 2)
-        inside = torch.bmm(weight, flat)[:, 0]
-        outside = torch.bmm(1 - weight, flat)[:, 0]
-        area = weight.sum(2)
-        inside /= area.clamp(min=1e-3)
-        outside /= (weight.shape[2] - area).clamp(min=1e-3)
-        known = torch.cat([inside, outside, prompts.mean(1)], dim=1)
-        score: Tensor = self._decoder.score_head(known)
-        return score.mean(0).sigmoid()
+        readings, height, width, _ = logits.shape
+        # As a view: a permuted map of one channel passes for channels last, which takes thrice
+        # the time.
+        weight = F.avg_pool2d(logits.sigmoid().view(readings, 1, height, width), 2).flatten(2)
+        weights = torch.cat([weight, 1 - weight], 1)  # (R, 2, N): inside, outside
+        means = torch.bmm(weights, pixels.flatten(1, 2))
+        means /= weights.sum(2, keepdim=True).clamp_(min=1e-3)
+        known = torch.cat([means.flatten(1), prompts.mean(1)], dim=1)
+        return self._score_head(known).mean(0).sigmoid()
+
+
+def _mean(readings: Tensor) -> Tensor:
+    """Mean of one or two readings (R, ...), (1, ...)."""
+    if len(readings) == 1:
+        return readings
+    return torch.lerp(readings[:1], readings[1:], 0.5)
 
 
 class _Merging:
@@ -236,7 +243,7 @@ class _Merging:
         self._position = position
         self._blocks = [_Block(block) for block in _all(merging.blocks, DualCrossBlock)]
         self._final = PromptsToPixels(merging.final)
-        self._final_norm = merging.final_norm
+        self._final_norm = Norm(merging.final_norm)
 
     def __call__(self, x: Tensor, prompts: Tensor) -> tuple[Tensor, Tensor]:
         """Merge (R, h, w, C) with tokens (1, K, C).
@@ -273,9 +280,9 @@ class _Block:
     def __init__(self, block: DualCrossBlock) -> None:
         self._self = SelfAttention(block.self_attention)
         self._to_semantic = PromptsToPixels(block.to_semantic)
-        self._mlp = block.mlp
+        self._mlp = Perceptron(block.mlp)
         self._to_prompt = PixelsToPrompts(block.to_prompt)
-        self._norms: list[nn.Module] = list(block.norms)
+        self._norms = [Norm(norm) for norm in block.norms]
 
     def __call__(
         self, prompts: Tensor, pixels: Tensor, placed: Tensor, origin: Tensor

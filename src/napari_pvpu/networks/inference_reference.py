@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_pvpu.networks.prompt_encoding import BOX
-from napari_pvpu.networks.reference_map import DEFINITE_FOREGROUND, ReferenceMap, _strokes
+from napari_pvpu.networks.prompt_encoding import BOX, CLICK, SCRIBBLE
+from napari_pvpu.networks.reference_map import (
+    DEFINITE_FOREGROUND,
+    POSSIBLE_BACKGROUND,
+    UNKNOWN,
+    ReferenceMap,
+    _strokes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,18 +48,29 @@ def reference_readings(
     Tensor
         (R, S, S) int8.
     """
-    blank = ReferenceMap.blank(1, size, prompts.kind.device)
-    if bool((prompts.kind == BOX).any()):
-        blank = blank.with_boxes(prompts)
-    states = torch.cat(
-        [(blank if each is None else blank.with_prediction(each)).states for each in readings]
-    )
-    pixels, claims = _marked(prompts, size, radius)
+    kinds = prompts.kind[0].tolist()
+    if BOX in kinds:
+        blank = ReferenceMap.blank(1, size, prompts.kind.device).with_boxes(prompts)
+        maps = [blank if each is None else blank.with_prediction(each) for each in readings]
+        states = torch.cat([each.states for each in maps])
+    else:
+        states = prompts.kind.new_empty((len(readings), size, size), dtype=torch.int8)
+        for out, each in zip(states, readings, strict=True):
+            if each is None:
+                out.fill_(UNKNOWN)
+            else:  # one state down or up from unknown, without a copy of the comparison
+                side = (each[0, 0] >= 0.5).view(torch.int8)
+                torch.add(POSSIBLE_BACKGROUND, side, alpha=2, out=out)
+    if all(kind == BOX for kind in kinds):
+        return states
+    pixels, claims = _marked(prompts, size, radius, scribbled=SCRIBBLE in kinds)
     states.flatten(1)[:, pixels] = (DEFINITE_FOREGROUND * (claims & 1)).to(states.dtype)
     return states
 
 
-def _marked(prompts: PromptBatch, size: int, radius: float) -> tuple[Tensor, Tensor]:
+def _marked(
+    prompts: PromptBatch, size: int, radius: float, *, scribbled: bool
+) -> tuple[Tensor, Tensor]:
     """Pixels of one view under clicks and scribbles, with repeats, and who claims them.
 
     Returns
@@ -61,20 +79,32 @@ def _marked(prompts: PromptBatch, size: int, radius: float) -> tuple[Tensor, Ten
         (n,) int64 index into the flat view, (n,) int16 ``2 (k + 1) + positive`` of the last
         slot k that the pixel lies under.
     """
-    batch, slot, position = _strokes(prompts)
-    steps = torch.arange(-math.floor(radius), math.floor(radius) + 1, device=batch.device)
-    disk = torch.cartesian_prod(steps, steps)
-    disk = disk[(disk**2).sum(1) <= radius**2]
+    if scribbled:
+        _, slot, position = _strokes(prompts)
+    else:
+        slot = ((prompts.kind[0] == CLICK) & prompts.valid[0, :, 0]).nonzero()[:, 0]
+        position = prompts.points[0, slot, 0]
+    disk = _disk(radius)
     nearest = torch.floor(position + 0.5)  # halves up, as everywhere
     pixel = (nearest[:, None] + disk).flatten(0, 1)
-    claim = (2 * (slot + 1) + prompts.positive[batch, slot]).short()
+    claim = (2 * (slot + 1) + prompts.positive[0, slot]).short()
     claim = claim.repeat_interleave(len(disk))
     inside = ((pixel >= 0) & (pixel < size)).all(1)
-    pixel, claim = pixel[inside].long(), claim[inside]
-    index = pixel[:, 0] * size + pixel[:, 1]
-    claims = torch.zeros(size * size, dtype=torch.int16, device=batch.device)
+    if not bool(inside.all()):
+        pixel, claim = pixel[inside], claim[inside]
+    index = torch.add(pixel[:, 1], pixel[:, 0], alpha=size).long()
+    claims = torch.zeros(size * size, dtype=torch.int16, device=index.device)
     claims.scatter_reduce_(0, index, claim, reduce="amax")
     return index, claims[index]
+
+
+@lru_cache(maxsize=8)
+def _disk(radius: float) -> Tensor:
+    """Offsets (n, 2) of the pixels within a radius, float32."""
+    with torch.inference_mode(False):
+        steps = torch.arange(-math.floor(radius), math.floor(radius) + 1.0)
+        disk = torch.cartesian_prod(steps, steps)
+        return disk[(disk**2).sum(1) <= radius**2]
 
 
 class ReferenceTable:
@@ -87,9 +117,13 @@ class ReferenceTable:
     ----------
     stride2, stride4 : ReferenceMapEmbedding
         The trained modules.
+    size : int
+        S, the side of the view.
     """
 
-    def __init__(self, stride2: ReferenceMapEmbedding, stride4: ReferenceMapEmbedding) -> None:
+    def __init__(
+        self, stride2: ReferenceMapEmbedding, stride4: ReferenceMapEmbedding, size: int
+    ) -> None:
         self._states = states = len(stride2.values)
         digits = torch.arange(states).expand(4, -1)
         cells = torch.cartesian_prod(*digits)  # (625, 4): upper row, then lower row
@@ -105,7 +139,10 @@ class ReferenceTable:
         table = torch.einsum("npk,bckp->bnc", planes, kernel)
         table[0] += four.bias
         self._table4 = table.flatten(0, 1)
-        self._starts = torch.arange(4) * len(cells)
+        self._starts = torch.arange(4, dtype=torch.int32) * len(cells)
+        half = size // 2
+        place = torch.arange(half**2).view(half // 2, 2, half // 2, 2)
+        self._blocks = place.transpose(1, 2).flatten()  # cells in the order of blocks of 2 x 2
         self._soft2, self._soft4 = (
             layer.weight[:, states].flatten(1).t().contiguous() for layer in (two, four)
         )
@@ -119,18 +156,23 @@ class ReferenceTable:
             (R, S / 2, S / 2, C_2) and (R, S / 4, S / 4, C_4).
         """
         readings, half = len(states), states.shape[1] // 2
-        quarter = half // 2
-        quads = states.view(readings, half, 2, half, 2).int()
-        n = self._states
-        upper, lower = quads[:, :, 0], quads[:, :, 1]
-        code = ((upper[..., 0] * n + upper[..., 1]) * n + lower[..., 0]) * n + lower[..., 1]
+        code = self._code(states)
         two = F.embedding(code, self._table2)
-        blocks = code.view(readings, quarter, 2, quarter, 2).transpose(2, 3).reshape(-1, 4)
-        four = F.embedding_bag(blocks + self._starts, self._table4, mode="sum")
-        four = four.view(readings, quarter, quarter, -1)
+        blocks = code.view(readings, -1).index_select(1, self._blocks).view(-1, 4)
+        four = F.embedding_bag(blocks.add_(self._starts), self._table4, mode="sum")
+        four = four.view(readings, half // 2, half // 2, -1)
         if previous is not None:
             for out, weight, side in ((two, self._soft2, 2), (four, self._soft4, 4)):
-                count = states.shape[1] // side
-                cells = previous.view(count, side, count, side).transpose(1, 2)
-                out[0].view(-1, out.shape[-1]).addmm_(cells.reshape(-1, side * side), weight)
+                cells = F.pixel_unshuffle(previous, side)[0].flatten(1)  # (side^2, cells)
+                out[0].view(-1, out.shape[-1]).addmm_(cells.t(), weight)
         return two, four
+
+    def _code(self, states: Tensor) -> Tensor:
+        """Number of each cell's appearance, (R, S / 2, S / 2) int32.
+
+        Two neighbours a and b, read as one number ``a + 256 b`` of 16 bits, are multiplied by
+        ``256 n + 1``: the upper byte becomes ``n a + b``, and what is above it is cut off. A
+        machine that has its bytes the other way round fails the trial, see `fast_decode`.
+        """
+        pairs = states.view(torch.int16).mul(256 * self._states + 1).bitwise_right_shift_(8)
+        return torch.add(pairs[:, 1::2], pairs[:, ::2], alpha=self._states**2).int()

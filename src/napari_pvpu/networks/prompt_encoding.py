@@ -213,11 +213,7 @@ class PPuE(nn.Module):
         gauss = torch.exp(-0.5 * (offset / sigma[..., None]) ** 2)
         gauss = gauss * (offset <= reach[..., None])
         if image is not None and config.gamma > 0:
-            view, slot = _worked_on(click[..., 0])
-            similarity = _similarity(image, view, clicked[view, slot], config)
-            weight = 1 - config.gamma + config.gamma * similarity
-            weight = torch.where(click[view, slot, :, None], weight, 1.0)
-            gauss = gauss.index_put((view, slot), gauss[view, slot] * weight)
+            gauss = _weighted(gauss, click, image, clicked, config)
         return gauss + config.peak * (click[..., None] & (offset == 0))
 
     def _with_scribbles(self, pair: Tensor, prompts: PromptBatch, position: Tensor) -> Tensor:
@@ -261,6 +257,19 @@ def _rescale(position: Tensor, extent: int, size: int) -> Tensor:
 def _to_bin(position: Tensor) -> Tensor:
     """Nearest bin, halves up (torch.round would send them to the even bin)."""
     return torch.floor(position + 0.5)
+
+
+def _weighted(
+    gauss: Tensor, click: Tensor, image: Tensor, clicked: Tensor, config: PPuEConfig
+) -> Tensor:
+    """Return Gaussians (B, K, 2, S), those of clicks weighted by visual similarity."""
+    view, slot = _worked_on(click[..., 0])
+    if not view.numel():
+        return gauss
+    similarity = _similarity(image, view, clicked[view, slot], config)
+    weight = 1 - config.gamma + config.gamma * similarity
+    weight = torch.where(click[view, slot, :, None], weight, 1.0)
+    return gauss.index_put((view, slot), gauss[view, slot] * weight)
 
 
 def _similarity(image: Tensor, view: Tensor, clicked: Tensor, config: PPuEConfig) -> Tensor:
