@@ -32,6 +32,7 @@ from napari_pvpu.napari_side.prompt_rows import (
     set_sizes,
     write_rows,
 )
+from napari_pvpu.napari_side.spare_rows import SPARE, hide_rows, take_out
 from napari_pvpu.prompts import Box, Click, Polygon, PriorMask, Prompt, Scribble
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class PromptLayers:
             layer.mouse_drag_callbacks.append(self._on_press)
             layer.events.data.connect(self._on_data)
             layer.events.features.connect(self._on_features)
+        self.clicks.events.set_data.connect(self._on_drawn)
         self._set_defaults(self._polarity)
         self.fit_to_zoom(viewer)
 
@@ -113,6 +115,7 @@ class PromptLayers:
             layer.events.data.disconnect(self._on_data)
             layer.events.features.disconnect(self._on_features)
             layer.mouse_drag_callbacks.remove(self._on_press)
+        self.clicks.events.set_data.disconnect(self._on_drawn)
 
     def match(self) -> None:
         """Follow the image's transform."""
@@ -150,10 +153,11 @@ class PromptLayers:
         with self._silently():
             for layer, kind in ((self.clicks, Click), (self.strokes, Box | Scribble | Polygon)):
                 rows = [(order, prompt) for order, prompt in places if isinstance(prompt, kind)]
-                write_rows(layer, [prompt for _, prompt in rows], self._frame)
+                spare = write_rows(layer, [prompt for _, prompt in rows], self._frame)
                 polarity = [POSITIVE if prompt.positive else NEGATIVE for _, prompt in rows]
                 filled = [getattr(prompt, "filled", False) for _, prompt in rows]
-                self._dress(layer, polarity, [order for order, _ in rows], filled)
+                orders = [order for order, _ in rows] + spare * [SPARE]
+                self._dress(layer, polarity + spare * [POSITIVE], orders, filled)
 
     def add(self, prompt: Prompt) -> None:
         """Add one prompt as the newest, as if the user had drawn it."""
@@ -198,7 +202,7 @@ class PromptLayers:
         """Yield layer, index, order and prompt of each row that is no longer being drawn."""
         for layer in self.layers:
             for index, (polarity, order) in enumerate(rows_of(layer)):
-                if order != UNORDERED:
+                if order not in (UNORDERED, SPARE):
                     yield layer, index, order, self._prompt(layer, index, polarity, order)
 
     def _prompt(
@@ -239,6 +243,15 @@ class PromptLayers:
             QTimer.singleShot(0, self._deselect)
         self._on_change()
 
+    def _on_drawn(self, event: Any) -> None:
+        if any(order == SPARE for _, order in rows_of(self.clicks)):
+            QTimer.singleShot(0, self._take_out)  # napari is still at it
+
+    def _take_out(self) -> None:
+        with self._silently():
+            if take_out(self.clicks):
+                self._rows[self.clicks] = rows_of(self.clicks)
+
     def _on_features(self, event: Any) -> None:
         """Follow an edit of the features table, too; napari tells far more often than that."""
         layer = event.source
@@ -254,7 +267,7 @@ class PromptLayers:
         following = max([UNORDERED, *taken, *(order for _, order in rows)]) + 1
         orders = []
         for _, order in rows:
-            if order == UNORDERED or order in taken:
+            if order == UNORDERED or (order in taken and order != SPARE):
                 order, following = following, following + 1
             taken.add(order)
             orders.append(order)
@@ -313,7 +326,9 @@ class PromptLayers:
         with self._silently():
             for layer in self.layers:
                 indices = {index for owner, index, _ in useless if owner is layer}
-                if indices:
+                if indices and layer is self.clicks:
+                    hide_rows(layer, indices)
+                elif indices:
                     layer.selected_data = indices
                     layer.remove_selected()
         self._stray.clear()

@@ -9,6 +9,7 @@ from napari.layers import Points, Shapes
 
 from napari_pvpu.errors import PromptError
 from napari_pvpu.napari_side.geometry import placement
+from napari_pvpu.napari_side.spare_rows import put_points
 from napari_pvpu.prompts import Box, Click, Polygon, Prompt, Scribble
 
 if TYPE_CHECKING:
@@ -125,18 +126,27 @@ def prompt_of_row(layer: PromptLayer, index: int, polarity: str, frame: Frame) -
 
 def write_rows(
     layer: PromptLayer, prompts: Sequence[Click | Scribble | Box | Polygon], frame: Frame
-) -> None:
-    """Make these prompts the layer's only rows; all of them must fit the layer's kind."""
+) -> int:
+    """Make these prompts the layer's rows; all of them must fit the layer's kind.
+
+    Returns
+    -------
+    int
+        How many rows out of use follow, see `spare_rows`.
+    """
+    spare = 0
     layer.selected_data = set()
-    if len(layer.data):
-        layer.data = []
-    if not prompts:
-        return
     if isinstance(layer, Points):
-        layer.add(frame.write([prompt.bounds[:2] for prompt in prompts], layer))
+        if prompts or len(layer.data):
+            places = frame.write([prompt.bounds[:2] for prompt in prompts], layer)
+            spare = put_points(layer, places)
     else:
-        layer.add([_shape_of(prompt, frame, layer) for prompt in prompts])
+        if len(layer.data):
+            layer.data = []
+        if prompts:
+            layer.add([_shape_of(prompt, frame, layer) for prompt in prompts])
     layer.selected_data = set()
+    return spare
 
 
 def dress(
