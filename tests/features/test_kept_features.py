@@ -85,10 +85,10 @@ def test_answers_do_not_depend_on_whether_there_is_a_store(weights, store):
     assert ViewEncoder(weights, "cpu").kept_precision == "float32"
 
 
-def test_files_are_as_small_as_float16_makes_them(weights, store):
+def test_files_are_smaller_than_float16_makes_them(weights, store):
     features = ViewEncoder(weights, "cpu", store=store).encode(view())
     (file,) = stored_files(store.folder)
-    assert file.size < 2 * sum(level.numel() for level in features.levels) + 1000
+    assert file.size < 1.8 * sum(level.numel() for level in features.levels) + 2000
 
 
 def test_other_weights_and_other_precisions_find_nothing(weights, store, small_config, tmp_path):

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import sys
 import time
+import tracemalloc
+import zlib
 
 import numpy as np
 import pytest
+import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from safetensors.numpy import save
 
 from napari_pvpu.errors import StoreError
 from napari_pvpu.features import store as store_module
@@ -59,6 +64,35 @@ def test_any_array_comes_back_bit_for_bit(array):
     assert found["a"].shape == array.shape
     assert found["a"].tobytes() == array.tobytes()
     assert about["model"] == "m"
+
+
+def test_files_of_version_1_are_read_as_before(store):
+    array = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float16)
+    checksum = xxhash.xxh3_128(b"level00 float16 (3, 4)" + array.tobytes()).hexdigest()
+    about = {"format": "napari-pvpu view features 1", "key": KEYS[0], "checksum": checksum}
+    place(store).parent.mkdir(parents=True)
+    place(store).write_bytes(save({"level00": array}, about | {"model": "small"}))
+    found, about = store.get(SPACE, KEYS[0])
+    assert np.array_equal(found["level00"], array)
+    assert about["model"] == "small"
+    assert check_store(store).views == 1
+
+
+def test_numbers_like_features_take_less_room_than_float16():
+    array = np.random.default_rng(0).normal(size=50_000).astype(np.float16)
+    assert len(pack(KEYS[0], {"a": array}, {})) < 0.87 * array.nbytes
+
+
+def test_a_code_that_stands_for_more_than_it_should_is_damaged_and_takes_no_memory():
+    whole = pack(KEYS[0], {"a": np.arange(1000, dtype=np.float16)}, {})
+    header = json.loads(whole[8 : 8 + int.from_bytes(whole[:8], "little")])["__metadata__"]
+    bomb = np.frombuffer(zlib.compress(bytes(10**7), wbits=-15), np.uint8)
+    data = save({"a.low": np.zeros(1000, np.uint8), "a.high": bomb}, header)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="damaged"):
+        unpack(data, KEYS[0])
+    assert tracemalloc.get_traced_memory()[1] < 10**6
+    tracemalloc.stop()
 
 
 def test_what_was_put_is_got_by_any_store_on_the_folder(store):

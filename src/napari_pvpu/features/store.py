@@ -39,7 +39,7 @@ VARIABLE = "NAPARI_PVPU_CACHE"
 """Environment variable: another folder for the store, or ``off``."""
 
 DEFAULT_LIMIT = 2 * 10**9
-"""Bytes that a store grows to, unless it was told otherwise; about 5,000 views."""
+"""Bytes that a store grows to, unless it was told otherwise; about 5,700 views."""
 
 _SETTINGS = "feature-store.json"
 _OFF = ("off", "0", "no", "false")
