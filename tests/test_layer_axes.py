@@ -8,7 +8,12 @@ from napari.components import ViewerModel
 from napari.layers import Image
 
 from napari_pvpu.errors import ImageError
-from napari_pvpu.napari_side.layer_axes import axes_of_layer, plane_of_view, spacing_of_layer
+from napari_pvpu.napari_side.layer_axes import (
+    axes_of_layer,
+    distances,
+    plane_of_view,
+    spacing_of_layer,
+)
 from napari_pvpu.source import ImageSource
 
 
@@ -110,7 +115,7 @@ def test_a_slice_askew_is_no_plane():
     assert plane_of_view(layer, viewer) is None
 
 
-def test_only_views_of_rows_and_columns_show_a_plane():
+def test_two_axes_on_the_canvas_show_a_plane_or_a_section_across():
     viewer = ViewerModel()
     layer = viewer.add_image(numbered(4, 5, 6))
     viewer.dims.current_step = (2, 0, 0)
@@ -118,11 +123,18 @@ def test_only_views_of_rows_and_columns_show_a_plane():
     viewer.dims.order = (0, 2, 1)  # transposed on the canvas, but the same plane
     assert plane_of_view(layer, viewer) == (2,)
     viewer.dims.order = (1, 0, 2)
-    assert plane_of_view(layer, viewer) is None
+    viewer.dims.set_current_step(1, 3)
+    assert plane_of_view(layer, viewer) == (-1, 3, -1)
+    assert plane_of_view(layer, viewer, "CYX") is None, "channels are no plane"
     assert plane_of_view(layer, viewer, "YZX") == (viewer.dims.current_step[1],)
     viewer.dims.order = (0, 1, 2)
     viewer.dims.ndisplay = 3
     assert plane_of_view(layer, viewer) is None
+
+
+def test_distances_are_told_in_one_unit():
+    layer = Image(numbered(4, 5, 6, 7), scale=(2, 3, 500, 250), units=("s", "um", "nm", "nm"))
+    assert distances(layer, (0, 1, 2, 3)) == (2, 3000, 500, 250)
 
 
 def test_layers_of_fewer_dimensions_are_aligned_at_the_last():

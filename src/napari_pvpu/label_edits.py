@@ -209,6 +209,29 @@ class LabelEdits(SessionSteps):
             )
         return box
 
+    def box_in(self, object_id: int, plane: Sequence[int] | None = None) -> PixelBox | None:
+        """Return the box of an accepted object in a plane, or in a section across planes.
+
+        Parameters
+        ----------
+        object_id : int
+            The object.
+        plane : sequence of int, optional
+            By default the one at work.
+
+        Returns
+        -------
+        (row0, col0, row1, col1) or None
+            The last two exclusive; None if it has no pixel there.
+
+        Raises
+        ------
+        SessionError
+            If there is no such object or plane.
+        """
+        here = self._plane if plane is None else self._check_plane(plane)
+        return self._box_in(self._record(object_id), object_id, here)
+
     def _box_in(self, record: ObjectRecord, object_id: int, plane: Plane) -> PixelBox | None:
         """Return an object's box in a plane or section, None if it has no pixel there."""
         if not self._grid.is_section(plane):

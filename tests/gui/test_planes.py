@@ -150,8 +150,8 @@ def test_colours_in_time(viewer, blobs) -> None:
     assert (controller.session.labels[1] == 1).any()
 
 
-def test_canvas_without_rows_and_columns_takes_no_prompts(begin, viewer, notices) -> None:
-    controller, _ = begin((4,))
+def test_canvas_with_channels_takes_no_prompts(begin, viewer, notices) -> None:
+    controller, _ = begin((4,), axis_labels=("c", "y", "x"))
     viewer.dims.order = (1, 0, 2)
     assert not controller.workspace.on_plane
     controller.workspace.prompts.add(Click(ONE))

@@ -34,8 +34,8 @@ __all__ = ["Board"]
 
 TRANSFORM_EVENTS = ("scale", "translate", "rotate", "shear", "affine", "units")
 NO_PLANE = (
-    "What the viewer shows here is no plane of the image; move the sliders to one, with its rows "
-    "and columns on the canvas."
+    "What the viewer shows here is no plane of the image: show it in 2-D, with two of its axes, no "
+    "channels, on the canvas, and move the sliders to where it is."
 )
 
 
@@ -263,11 +263,18 @@ class Board(QObject):
             return False
         if session.last_change is not self._known_change:
             self._catch_up()
+        known = len(session.operations)
+        self._tell_spacing(session)
         session.plane = plane
         self._session_plane = session.plane
-        self._seen += 1
+        self._seen += len(session.operations) - known
         self._known_change = session.last_change
         return True
+
+    def _tell_spacing(self, session: Session) -> None:
+        """Tell the session how far planes are apart, by which sections across them are seen."""
+        if self.frame.across:
+            session.spacing = self.frame.spacing
 
     def be_on_plane(self) -> bool:
         """Do as `sync_plane`, and let napari go on until the worker has answered.

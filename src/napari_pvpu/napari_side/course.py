@@ -93,7 +93,7 @@ class Course(Board):
     def _on_resumed(self, opened: Opened) -> None:
         self.end_session()
         session = opened.session
-        if (*session.plane_shape, *session.shape) != (*self.frame.plane_shape, *self.frame.shape):
+        if session.source.grid.lengths != self.frame.grid.lengths:
             self.look = replace(self.look, axes=session.source.axes)
             self.frame.read_axes(self.look.axes)
             self.results = None

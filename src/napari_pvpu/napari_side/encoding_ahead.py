@@ -138,13 +138,14 @@ class EncodingAhead(QObject):
     def encode_all(self, extent: int, *, all_planes: bool = False) -> None:
         """Encode all views of an extent, see `scales`, in the plane at work or in all.
 
+        From a section across planes, in all of those.
         Without a store on the disk there is room for some only; see `room`.
         """
         session = self._session
         if session is None:
             return
         planes = [session.plane]
-        if all_planes:
+        if all_planes or session.source.grid.is_section(session.plane):
             planes = list(product(*map(range, session.plane_shape)))
         size, shape = session.predictor.view_size, session.shape
         total = count_views(shape, extent, size) * len(planes)
@@ -245,7 +246,9 @@ class EncodingAhead(QObject):
         seen = (session.source.token, session.plane, session.view)
         if self._around and session.view is not None and seen != self._seen:
             self._seen = seen
-            around = places_around(session.plane, session.view, session.shape, session.plane_shape)
+            grid = session.source.grid
+            shape = grid.shape(session.plane)
+            around = places_around(session.plane, session.view, shape, grid.lengths)
             self._put(AROUND, Plan(session.source, around, len(around)))
 
     def _turn_to(self, session: Session) -> None:

@@ -20,7 +20,13 @@ from napari_pvpu.napari_side.geometry import (
     place_at,
     visible_extent,
 )
-from napari_pvpu.napari_side.layer_axes import axes_of_layer, plane_of_view, unit_ratios
+from napari_pvpu.napari_side.layer_axes import (
+    axes_of_layer,
+    distances,
+    plane_of_view,
+    unit_ratios,
+)
+from napari_pvpu.sections import SHOWN, Grid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,8 +76,13 @@ class Frame:
         channel = self._layout.channel
         self._channel = channel if channel is not None and channel < image.ndim else None
         self._kept = [axis for axis in range(image.ndim) if axis != self._channel]
+        self._places = (*self._layout.planes, self._layout.rows, self._layout.cols)
+        self.grid = Grid(
+            self._layout.plane_axes + "YX", tuple(self._lengths[axis] for axis in self._places)
+        )
+        """Its axes, channels aside, and the lengths along them."""
         self.plane: Plane = (0,) * len(self._layout.planes)
-        """The plane at work."""
+        """The plane at work, which may be a section across the image's own."""
 
     @property
     def ndim(self) -> int:
@@ -80,13 +91,38 @@ class Frame:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows and columns of a plane."""
+        """Rows and columns of the plane at work."""
+        return self.grid.shape(self.plane)
+
+    @property
+    def own_shape(self) -> tuple[int, int]:
+        """Rows and columns of the image's own planes."""
         return self._lengths[self._layout.rows], self._lengths[self._layout.cols]
 
     @property
     def plane_shape(self) -> tuple[int, ...]:
-        """Lengths of the axes along which there are planes."""
+        """Lengths of the axes along which there are the image's own planes."""
         return tuple(self._lengths[axis] for axis in self._layout.planes)
+
+    @property
+    def cut_axes(self) -> str:
+        """Letters of the axes that the plane at work cuts at one position."""
+        return self.grid.fixed_axes(self.plane)
+
+    @property
+    def across(self) -> bool:
+        """Whether the plane at work is a section across the image's own."""
+        return self.grid.is_section(self.plane)
+
+    def moved(self, axis: str, position: int) -> Plane:
+        """Return the plane at work, moved to another position on an axis that it cuts."""
+        place = self.grid.axes.index(axis)
+        return (*self.plane[:place], position, *self.plane[place + 1 :])
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """Distances between pixels along the axes of `grid`, in one unit where they have one."""
+        return distances(self.image, self._places)
 
     @property
     def plane_axes(self) -> str:
@@ -95,8 +131,14 @@ class Frame:
 
     @property
     def spatial_axes(self) -> tuple[int, int]:
-        """Which axes of a layer are rows and columns."""
+        """Which axes of a layer are rows and columns of the image's own planes."""
         return self._layout.rows, self._layout.cols
+
+    @property
+    def shown_axes(self) -> tuple[int, int]:
+        """Which axes of a layer are rows and columns of the plane at work."""
+        rows, cols = self._spatial
+        return rows, cols
 
     @property
     def layer_shape(self) -> tuple[int, ...]:
@@ -141,17 +183,17 @@ class Frame:
         self, data: Any, plane: Plane, window: tuple[slice, slice]
     ) -> npt.NDArray[np.unsignedinteger]:
         """Return rows and columns of a plane of the data of a layer, as a view if it is numpy's."""
-        rows, cols = self._spatial
+        rows, cols = self._shown_in(plane)
         index: list[Any] = [0] * self.ndim
         index[rows], index[cols] = window
-        for axis, position in zip(self._layout.planes, plane, strict=True):
+        for axis, position in self._cut_by(plane):
             index[axis] = position
         pixels: npt.NDArray[np.unsignedinteger] = data[tuple(index)]
         return pixels if rows < cols else pixels.T
 
     def planes_first(self, data: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return data of a layer with plane axes first, then rows and columns, as a view."""
-        order = [*self._layout.planes, *self._spatial]
+        order = [*self._places]
         left = [axis for axis in self._axes if axis not in order]
         return data.transpose([*order, *left]).reshape([data.shape[axis] for axis in order])
 
@@ -160,8 +202,9 @@ class Frame:
     ) -> tuple[npt.NDArray[np.intp], ...]:
         """Return the index of pixels of a plane in the data of a layer."""
         index = [np.zeros(len(rows), np.intp) for _ in self._axes]
-        index[self._layout.rows], index[self._layout.cols] = rows, cols
-        for axis, position in zip(self._layout.planes, plane, strict=True):
+        down, across = self._shown_in(plane)
+        index[down], index[across] = rows, cols
+        for axis, position in self._cut_by(plane):
             index[axis] = np.full(len(rows), position, np.intp)
         return tuple(index)
 
@@ -177,7 +220,8 @@ class Frame:
         """Turn (row, col) in the plane at work, (N, 2), into positions in a layer."""
         points = np.asarray(points, np.float64).reshape(-1, 2)
         here = np.zeros((len(points), self.ndim))
-        here[:, self._layout.planes] = self.plane
+        for axis, position in self._cut_by(self.plane):
+            here[:, axis] = position
         here[:, self._spatial] = points
         out = np.zeros_like(here)
         out[:, self._kept] = convert(here[:, self._kept], self.image, layer, self._kept)
@@ -203,9 +247,10 @@ class Frame:
         """
         start = [0] * self.ndim
         if offset is not None:
-            for axis, position in zip(self._layout.planes, self.plane, strict=True):
+            for axis, position in self._cut_by(self.plane):
                 start[axis] = position
-            start[self._layout.rows], start[self._layout.cols] = offset
+            rows, cols = self._spatial
+            start[rows], start[cols] = offset
         channels = None
         if self._channel is not None:
             channels = (self._channel, self._lengths[self._channel])
@@ -236,15 +281,20 @@ class Frame:
         return plane_of_view(self.image, viewer, self.axes)
 
     def show_plane(self, viewer: Viewer, plane: Plane) -> None:
-        """Move a viewer's sliders to a plane."""
+        """Move a viewer's sliders to a plane, with its axes on the canvas."""
         ahead = viewer.dims.ndim - self.ndim
+        shown = [ahead + axis for axis in self._shown_in(plane)]
+        if viewer.dims.ndisplay == 2 and {*viewer.dims.displayed} != {*shown}:
+            rest = [axis for axis in range(viewer.dims.ndim) if axis not in shown]
+            viewer.dims.order = (*rest, *shown)
         ratios = unit_ratios(self.image, viewer)
         point = np.asarray(viewer.dims.point)[ahead:] * ratios
         index = np.array(self.image.world_to_data(point))
-        planes = self._layout.planes
-        index[list(planes)] = plane
+        cut = self._cut_by(plane)
+        for axis, position in cut:
+            index[axis] = position
         world = np.asarray(self.image.data_to_world(index)) / ratios
-        viewer.dims.set_point([ahead + axis for axis in planes], [world[axis] for axis in planes])
+        viewer.dims.set_point([ahead + axis for axis, _ in cut], [world[axis] for axis, _ in cut])
 
     @property
     def _axes(self) -> range:
@@ -252,4 +302,17 @@ class Frame:
 
     @property
     def _spatial(self) -> list[int]:
-        return [self._layout.rows, self._layout.cols]
+        """Which axes of a layer are rows and columns of the plane at work."""
+        return self._shown_in(self.plane)
+
+    def _shown_in(self, plane: Plane) -> list[int]:
+        """Return which axes of a layer are rows and columns of a plane."""
+        return [self._places[axis] for axis in self.grid.shown(plane)]
+
+    def _cut_by(self, plane: Plane) -> list[tuple[int, int]]:
+        """Return axes of a layer that a plane cuts, each with its position there."""
+        return [
+            (axis, at)
+            for axis, at in zip(self._places, self.grid.whole(plane), strict=True)
+            if at != SHOWN
+        ]

@@ -10,7 +10,6 @@ from napari.layers import Labels
 from napari.utils.notifications import show_info
 
 from napari_pvpu.errors import SessionError
-from napari_pvpu.keeping_off import barred_pixels
 from napari_pvpu.napari_side.steps import Steps
 from napari_pvpu.napari_side.telling import tell
 
@@ -93,7 +92,7 @@ class LabelWork(Steps):
         # Reading may take long, for instance of labels that dask computes.
         self._worker.submit(
             "keep off",
-            lambda: barred_pixels(labels, shape),
+            partial(_barred, labels, shape),
             partial(self._on_barred, workspace, workspace.session, name),
             tell,
         )
@@ -119,7 +118,7 @@ class LabelWork(Steps):
         """
         layer, frame = self._chosen(layer), workspace.frame
         data: Any = layer.data[0] if layer.multiscale else layer.data
-        shape = (*frame.plane_shape, *frame.shape)
+        shape = frame.grid.lengths
         if tuple(data.shape) == shape:
             return data
         if tuple(data.shape) == frame.layer_shape:  # with an axis for the channels, or turned
@@ -152,3 +151,10 @@ class LabelWork(Steps):
             if theirs
             else "there is no Labels layer but ours; open or make one first"
         )
+
+
+def _barred(labels: Any, shape: tuple[int, ...]) -> Any:
+    """Return where labels are not 0; for the worker's thread, which loads what it takes."""
+    from napari_pvpu.keeping_off import barred_pixels
+
+    return barred_pixels(labels, shape)

@@ -13,13 +13,23 @@ import numpy as np
 from napari_pvpu.axes import Layout, guess_axes
 from napari_pvpu.axes_metadata import axes_from_labels, axes_from_metadata, fit_axes
 from napari_pvpu.errors import ImageError
+from napari_pvpu.sections import SHOWN
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
     from napari.components import ViewerModel
     from napari.layers import Image
 
-__all__ = ["Spacing", "axes_of_layer", "plane_of_view", "spacing_of_layer", "unit_ratios"]
+__all__ = [
+    "Spacing",
+    "axes_of_layer",
+    "distances",
+    "plane_of_view",
+    "spacing_of_layer",
+    "unit_ratios",
+]
 
 FLAT = 1e-6
 """Planes that a step across the canvas may cross, per pixel, for a slice to count as one plane."""
@@ -115,14 +125,16 @@ def plane_of_view(
     Returns
     -------
     tuple of int or None
-        A position for each plane axis. None if rows and columns are not what is displayed (in
-        3-D, or with other axes on the canvas), if the slice cuts askew through several planes, or
-        if the layer has no plane where the sliders are.
+        A position for each plane axis; if other axes than rows and columns are displayed, the
+        address of a section, see `napari_pvpu.sections`. None in 3-D and with channels on the
+        canvas, if the slice cuts askew through several planes, or if the layer has no plane where
+        the sliders are.
     """
     layout, dims = Layout(axes or axes_of_layer(layer)), viewer.dims
     ahead = dims.ndim - layer.ndim  # layers of fewer axes are aligned at the last
     shown = {axis - ahead for axis in dims.displayed}
-    if ahead < 0 or shown != {layout.rows, layout.cols}:
+    own = shown == {layout.rows, layout.cols}
+    if ahead < 0 or len(shown) != 2 or min(shown) < 0 or layout.channel in shown:
         return None
     here = np.asarray(dims.point, np.float64)[ahead:] * unit_ratios(layer, viewer)
     index = np.asarray(layer.world_to_data(here))
@@ -133,8 +145,14 @@ def plane_of_view(
         if np.abs(np.delete(crossed, sorted(shown))).max(initial=0) > FLAT:
             return None
     shape = _shape(layer)
-    plane = tuple(int(np.round(index[axis])) for axis in layout.planes)
-    inside = all(0 <= at < shape[axis] for at, axis in zip(plane, layout.planes, strict=True))
+    axes_of_plane = layout.planes if own else (*layout.planes, layout.rows, layout.cols)
+    plane = tuple(
+        SHOWN if axis in shown else int(np.round(index[axis])) for axis in axes_of_plane
+    )
+    inside = all(
+        axis in shown or 0 <= at < shape[axis]
+        for at, axis in zip(plane, axes_of_plane, strict=True)
+    )
     return plane if inside else None
 
 
@@ -155,6 +173,21 @@ def spacing_of_layer(layer: Image, axes: str | None = None) -> Spacing:
         tuple(_step_length(layer, axis) for axis in kept),
         tuple(str(layer.units[axis]) for axis in kept),
     )
+
+
+def distances(layer: Image, axes: Sequence[int]) -> tuple[float, ...]:
+    """Return how far pixels are apart along axes of a layer, in the unit of the last of them.
+
+    Along axes of units of another kind, such as seconds, in their own.
+    """
+    last = layer.units[axes[-1]]
+    found = []
+    for axis in axes:
+        unit, ratio = layer.units[axis], 1.0
+        if unit.dimensionality == last.dimensionality:
+            ratio = _in_base_units(unit) / _in_base_units(last)
+        found.append(_step_length(layer, axis) * ratio)
+    return tuple(found)
 
 
 def _step_length(layer: Image, axis: int) -> float:

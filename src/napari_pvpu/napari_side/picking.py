@@ -68,8 +68,8 @@ def pick(viewer: Viewer, workspace: Workspace, position: Sequence[float]) -> Pic
 def mask_of(picked: Picked, frame: Frame) -> tuple[npt.NDArray[np.bool_], tuple[int, int]]:
     """Return the mask of an object in the pixels of the image, and where it begins.
 
-    The layer may lie anywhere and have pixels of another size; its last two axes are rows and
-    columns.
+    The layer may lie anywhere and have pixels of another size; its last axes are those of the
+    image.
 
     Returns
     -------
@@ -88,7 +88,9 @@ def mask_of(picked: Picked, frame: Frame) -> tuple[npt.NDArray[np.bool_], tuple[
     index = np.round(
         layer.world_to_data(np.array(picked.position[-layer.ndim :]) * picked.ratios)
     ).astype(int)
-    plane = np.asarray(full[tuple(index[:-2])]) == picked.object_id
+    shown = _shown_axes(layer, frame)
+    window = [slice(None) if axis in shown else at for axis, at in enumerate(index)]
+    plane = np.asarray(full[tuple(window)]) == picked.object_id
     rows, cols = np.flatnonzero(plane.any(axis=1)), np.flatnonzero(plane.any(axis=0))
     if not len(rows):
         raise SessionError(f"“{layer.name}” holds no object {picked.object_id} here")
@@ -97,7 +99,7 @@ def mask_of(picked: Picked, frame: Frame) -> tuple[npt.NDArray[np.bool_], tuple[
     corners = []
     for step in ((0, 0), (1, 0), (0, 1)):
         here = start.copy()
-        here[-2:] = step
+        here[shown] = step
         world = np.array(picked.position)
         world[-layer.ndim :] = np.asarray(layer.data_to_world(here)) / picked.ratios
         corners.append(frame.pixel_of_world(world[-frame.ndim :] * picked.image_ratios))
@@ -119,3 +121,22 @@ def mask_of(picked: Picked, frame: Frame) -> tuple[npt.NDArray[np.bool_], tuple[
     if not mask.any():
         raise SessionError(f"object {picked.object_id} of “{layer.name}” lies outside the image")
     return mask, (int(first[0]), int(first[1]))
+
+
+def _shown_axes(layer: Labels, frame: Frame) -> list[int]:
+    """Return which two axes of a Labels layer lie along the plane at work, in their order.
+
+    Raises
+    ------
+    SessionError
+        If it has no such axes.
+    """
+    if not frame.across:
+        return [layer.ndim - 2, layer.ndim - 1]
+    shown = sorted(axis + layer.ndim - frame.ndim for axis in frame.shown_axes)
+    if shown[0] < 0:
+        raise SessionError(
+            f"“{layer.name}” has no pixels along an axis that is on the canvas; turn the axes back "
+            "(Ctrl+E) to take its objects over"
+        )
+    return shown

@@ -78,7 +78,7 @@ def blocks(box: Box) -> Iterator[Box]:
 
 
 def _levels(labels: Any, frame: Frame) -> Any:
-    rows, cols = frame.shape
+    rows, cols = frame.own_shape
     if rows * cols <= MOST_SHOWN_WHOLE:
         return labels
     levels: list[Any] = [*pyramid(labels, rows, cols)]

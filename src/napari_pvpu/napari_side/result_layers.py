@@ -19,9 +19,10 @@ from napari.utils.colormaps import DirectLabelColormap
 from napari_pvpu.napari_side.filling import MANY, Filling
 from napari_pvpu.napari_side.geometry import placement
 from napari_pvpu.napari_side.result_data import blocks, full_size, new_data, widened, write
+from napari_pvpu.sections import SHOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from napari_pvpu.napari_side.frame import Frame
     from napari_pvpu.records import ChangedRegion, ObjectRecord, Plane
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     Boxes = Mapping[Plane, Box]
 
 __all__ = ["INSIDE", "RIM", "BoxesOf", "Preview", "Results"]
+
+MOST_AT_ONCE = 2**20
+"""Pixels of a region that is written together with others."""
 
 INSIDE, RIM = 1, 2
 """Labels of the preview: the object's inner pixels and those at its edge."""
@@ -198,11 +202,7 @@ class Results:
         self._labels = labels
         # Of labels too large for an array not every region holds all that has changed.
         if region is not None and (region.mask.size or isinstance(labels, np.ndarray)):
-            for each in (region, *region.more):
-                height, width = each.mask.shape
-                box = (each.row, each.col, each.row + height, each.col + width)
-                if each.labels is not None and each.mask.size:
-                    self._write(labels, each.plane, box)
+            self._write_regions(labels, (region, *region.more))
         else:
             found = chain.from_iterable(
                 each.items() for each in (*self._boxes.values(), *boxes.values())
@@ -217,6 +217,25 @@ class Results:
     def _widen(self, dtype: Any) -> None:
         if np.dtype(dtype).itemsize > self.layer.data.dtype.itemsize:
             self.layer.data = widened(self.layer, self._frame, dtype)
+
+    def _write_regions(self, labels: Any, regions: Sequence[ChangedRegion]) -> None:
+        """Write regions; those of many planes, such as lines of a section, in one go."""
+        found = []
+        for region in regions:
+            height, width = region.mask.shape
+            box = (region.row, region.col, region.row + height, region.col + width)
+            # What has changed in a section is told by the image's own planes as well.
+            if region.labels is None or not height or not width or SHOWN in region.plane:
+                continue
+            if height * width > MOST_AT_ONCE:
+                self._write(labels, region.plane, box)
+                continue
+            indices, values = self._changes(labels, region.plane, box)
+            if len(values):
+                found.append((*indices, values))
+        if found:
+            *indices, values = (np.concatenate(each) for each in zip(*found, strict=True))
+            write(self.layer, tuple(indices), values)
 
     def _write(self, labels: npt.NDArray[np.unsignedinteger], plane: Plane, box: Box) -> None:
         for block in blocks(box):

@@ -159,8 +159,10 @@ class Reviewing(Gestures):
         viewer, session = self._viewer(), work.session
         if viewer is None or session is None:
             return
-        boxes = session.objects[object_id].boxes
-        if work.frame.plane not in boxes:
-            work.travel(session.objects[object_id].plane)
+        box = session.box_in(object_id, work.frame.plane)
+        if box is None:
+            record = session.objects[object_id]
+            work.travel(record.home)
             work.refresh()
-        look_at(viewer, work.frame, boxes[work.frame.plane])
+            box = session.box_in(object_id, record.home) or record.box
+        look_at(viewer, work.frame, box)

@@ -38,7 +38,7 @@ class VolumeEdits(Editing):
     @property
     def axes(self) -> str:
         """Letters of the axes that objects can be carried along."""
-        return self._workspace.frame.plane_axes if self._workspace is not None else ""
+        return self._workspace.frame.cut_axes if self._workspace is not None else ""
 
     @property
     def axis(self) -> str | None:
@@ -59,7 +59,8 @@ class VolumeEdits(Editing):
         axis = self.axis
         if axis is None or self._workspace is None:
             return None
-        return self._workspace.frame.plane[self.axes.index(axis)]
+        frame = self._workspace.frame
+        return frame.plane[frame.grid.axes.index(axis)]
 
     @property
     def length(self) -> int:
@@ -67,7 +68,8 @@ class VolumeEdits(Editing):
         axis = self.axis
         if axis is None or self._workspace is None:
             return 0
-        return self._workspace.frame.plane_shape[self.axes.index(axis)]
+        grid = self._workspace.frame.grid
+        return grid.lengths[grid.axes.index(axis)]
 
     @property
     def has_object(self) -> bool:
@@ -138,9 +140,7 @@ class VolumeEdits(Editing):
         """Show another plane along the axis that objects are carried along."""
         workspace, axis = self._workspace, self.axis
         if workspace is not None and axis is not None and 0 <= position < self.length:
-            place = self.axes.index(axis)
-            plane = workspace.frame.plane
-            workspace.travel((*plane[:place], position, *plane[place + 1 :]))
+            workspace.travel(workspace.frame.moved(axis, position))
             workspace.refresh()
 
     # Tracks
