@@ -134,7 +134,7 @@ def test_two_axes_on_the_canvas_show_a_plane_or_a_section_across():
 
 def test_distances_are_told_in_one_unit():
     layer = Image(numbered(4, 5, 6, 7), scale=(2, 3, 500, 250), units=("s", "um", "nm", "nm"))
-    assert distances(layer, (0, 1, 2, 3)) == (2, 3000, 500, 250)
+    np.testing.assert_allclose(distances(layer, (0, 1, 2, 3)), (2, 3000, 500, 250))
 
 
 def test_layers_of_fewer_dimensions_are_aligned_at_the_last():
