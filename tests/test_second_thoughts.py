@@ -9,9 +9,9 @@ import pytest
 
 from fakes import FloodPredictor
 from napari_pvpu.current_object import CurrentObject
+from napari_pvpu.drawing import Drawing
 from napari_pvpu.errors import SessionError
 from napari_pvpu.insight import agreement_with, hint, uncertainty, warning_of
-from napari_pvpu.masks import Drawing
 from napari_pvpu.prompts import Box, Click, PriorMask, Scribble
 from napari_pvpu.records import ObjectState, RawPrediction
 from napari_pvpu.session import Session

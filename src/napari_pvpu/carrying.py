@@ -14,11 +14,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from napari_pvpu.drawing import draw
 from napari_pvpu.label_boxes import tight_box
-from napari_pvpu.masks import MaskRules, carry_raster, draw, settle
+from napari_pvpu.masks import MaskRules, settle
 from napari_pvpu.prompts import Click
 from napari_pvpu.propagation.carry_settings import CarrySettings
 from napari_pvpu.rendering import joint_box, paste
+from napari_pvpu.view_changes import carry_raster
 from napari_pvpu.views import extent_for, view_around
 
 if TYPE_CHECKING:

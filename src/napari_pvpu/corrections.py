@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_pvpu.masks import carry, dense_path, logit
+from napari_pvpu.masks import dense_path, logit
+from napari_pvpu.view_changes import carry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from napari_pvpu.masks import prior_probability
 from napari_pvpu.records import ObjectState
+from napari_pvpu.view_changes import prior_probability
 from napari_pvpu.views import first_views
 
 if TYPE_CHECKING:

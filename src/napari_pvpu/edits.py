@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from napari_pvpu.drawing import marked_pixels
 from napari_pvpu.errors import SessionError
-from napari_pvpu.masks import marked_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

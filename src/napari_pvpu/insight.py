@@ -12,15 +12,16 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_pvpu.masks import dense_path, logit, prior_probability
+from napari_pvpu.masks import dense_path, logit
 from napari_pvpu.polygons import filled_in_view
 from napari_pvpu.prompts import Box, Click, Polygon, PriorMask, Scribble
+from napari_pvpu.view_changes import prior_probability
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_pvpu.current_object import CurrentObject
-    from napari_pvpu.masks import Drawing
+    from napari_pvpu.drawing import Drawing
     from napari_pvpu.prompts import Prompt
     from napari_pvpu.records import ObjectState, Timing
     from napari_pvpu.session_settings import SessionSettings

@@ -15,26 +15,20 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_pvpu.corrections import confine, hold, known_before
-from napari_pvpu.masks import (
-    agreement,
-    carry_probability,
-    carry_raster,
-    draw,
-    logit,
-    outline,
-    prior_probability,
-    settle,
-)
+from napari_pvpu.drawing import draw
+from napari_pvpu.masks import logit, outline, settle
 from napari_pvpu.polygons import filled_in_view, told_of
 from napari_pvpu.prompts import Click, Polygon, PriorMask, Scribble, clip_bounds, joint_bounds
 from napari_pvpu.records import ObjectState, Prediction, RawPrediction, Timing
+from napari_pvpu.view_changes import agreement, carry_probability, carry_raster, prior_probability
 from napari_pvpu.views import extent_for, first_views, next_view, view_around
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     from napari_pvpu.current_object import Paint
-    from napari_pvpu.masks import Drawing, MaskRules
+    from napari_pvpu.drawing import Drawing
+    from napari_pvpu.masks import MaskRules
     from napari_pvpu.prompts import Bounds, Prompt
     from napari_pvpu.propagation import CarrySettings, PropagationSettings
     from napari_pvpu.records import Request

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from napari_pvpu.current_object import CurrentObject
+    from napari_pvpu.drawing import Drawing
     from napari_pvpu.edits import Bits
     from napari_pvpu.label_store import Labels
-    from napari_pvpu.masks import Drawing
     from napari_pvpu.records import ChangedRegion, ObjectRecord, PixelBox, Plane
     from napari_pvpu.session_settings import OverlapRule
     from napari_pvpu.ties import Ties

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_pvpu.current_object import Paint
-    from napari_pvpu.masks import Drawing
+    from napari_pvpu.drawing import Drawing
     from napari_pvpu.prompts import Prompt
     from napari_pvpu.records import Plane, Prediction
     from napari_pvpu.session_settings import SessionSettings

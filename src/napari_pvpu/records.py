@@ -14,7 +14,7 @@ from napari_pvpu.ties import Ties
 
 if TYPE_CHECKING:
     from napari_pvpu.current_object import Origin, Paint
-    from napari_pvpu.masks import Drawing
+    from napari_pvpu.drawing import Drawing
     from napari_pvpu.prompts import Prompt
     from napari_pvpu.views import View
 

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from napari_pvpu.corrections import known_before
+from napari_pvpu.drawing import Drawing, marked_pixels, smoothed
 from napari_pvpu.interaction import draw_state
-from napari_pvpu.masks import Drawing, marked_pixels, smoothed
 
 if TYPE_CHECKING:
     from napari_pvpu.current_object import CurrentObject, Origin, Paint

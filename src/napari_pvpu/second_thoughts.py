@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from napari_pvpu.current_object import CurrentObject
-    from napari_pvpu.masks import Drawing
+    from napari_pvpu.drawing import Drawing
     from napari_pvpu.records import ChangedRegion, ObjectState
 
 __all__ = ["SecondThoughts"]

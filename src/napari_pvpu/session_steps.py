@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_pvpu.current_object import CurrentObject
+    from napari_pvpu.drawing import Drawing
     from napari_pvpu.history import LabelDelta, Step
-    from napari_pvpu.masks import Drawing
     from napari_pvpu.records import ChangedRegion, PixelBox, Plane
 
 __all__ = ["SessionSteps"]
