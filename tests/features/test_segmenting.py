@@ -163,6 +163,38 @@ def test_options_that_do_not_go_together_are_refused(run, options, message):
     assert message in result.output
 
 
+def test_a_cluster_makes_the_same_labels_tells_the_same_faults_and_goes_on(run, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    table = TABLE + "a.png,9,,,9999,3\n"
+    _, here = run(table)
+    wanted = {p.name: tifffile.imread(p) for p in (tmp_path / "out").glob("*.tif")}
+    (tmp_path / "out").rename(tmp_path / "made here")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None,
+        protocol="tcp://", host="127.0.0.1",
+    ) as cluster:  # fmt: skip
+        result, there = run(table, "--scheduler", cluster.scheduler_address)
+        _, again = run(table, "--scheduler", cluster.scheduler_address)
+    assert result.exit_code == 1
+    assert there["workers"] == 2
+    made = {p.name: tifffile.imread(p) for p in (tmp_path / "out").glob("*.tif")}
+    assert set(made) == {"a.labels.tif", "b.labels.tif", "stack.labels.tif"}
+    assert all(np.array_equal(made[name], wanted[name]) for name in wanted)
+    for name in ("image", "objects", "problems", "error"):
+        assert [each[name] for each in there["images"]] == [each[name] for each in here["images"]]
+    assert [each["found"] for each in again["images"]] == [True, True, False, True]
+
+
+def test_no_cluster_is_told_before_anything_is_written(run, tmp_path, monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("napari_pvpu.features.embedding._CONNECT_SECONDS", 1)
+    result, report = run(TABLE, "--scheduler", "tcp://127.0.0.1:9")
+    assert result.exit_code == 2
+    assert "no dask scheduler at tcp://127.0.0.1:9" in " ".join(result.output.split())
+    assert report is None
+    assert not list((tmp_path / "out").glob("*.tif"))
+
+
 def test_an_image_whose_views_are_in_the_store_never_needs_the_encoder(
     weights, folder, tmp_path, monkeypatch
 ):
