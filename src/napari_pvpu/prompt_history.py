@@ -91,6 +91,9 @@ def _after(state: State, operation: Operation, plane: Plane) -> State:
         for each in others:
             joined = (*joined, *accepted.pop(each, (owner, ()))[1])
         accepted[first] = (owner, joined)
+    elif name == "paint_labels":
+        for object_id in (operation.result or {}).get("gone", ()):
+            accepted.pop(int(object_id), None)
     elif name == "reset":
         working.pop(_here(working, plane), None)
     return working, accepted

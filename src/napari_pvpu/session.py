@@ -17,6 +17,7 @@ from napari_pvpu.batches import Batches
 from napari_pvpu.errors import SessionError
 from napari_pvpu.history import Step
 from napari_pvpu.keeping_off import KeepingOff
+from napari_pvpu.label_painting import LabelPainting
 from napari_pvpu.lineages import Lineages
 from napari_pvpu.object_edits import ObjectEdits
 from napari_pvpu.records import ChangedRegion, ObjectRecord, Timing
@@ -36,7 +37,14 @@ __all__ = ["ChangedRegion", "ObjectRecord", "Session"]
 
 
 class Session(
-    Batches, Seeing, Reopening, ObjectEdits, KeepingOff, Lineages, SecondThoughts
+    Batches,
+    Seeing,
+    Reopening,
+    ObjectEdits,
+    LabelPainting,
+    KeepingOff,
+    Lineages,
+    SecondThoughts,
 ):
     """Interactive segmentation of one image, object by object.
 

@@ -22,7 +22,7 @@ from napari_pvpu.napari_side.scripting import copy_script
 from napari_pvpu.napari_side.series_actions import SERIES_KEYS, SeriesActions
 from napari_pvpu.napari_side.shortcuts import Shortcuts
 from napari_pvpu.napari_side.telling import tell
-from napari_pvpu.napari_side.tools import MODES, PAINTING, Tool
+from napari_pvpu.napari_side.tools import MODES, Tool
 from napari_pvpu.napari_side.turns import Turns
 from napari_pvpu.napari_side.volumes import VOLUME_KEYS, Volumes
 
@@ -67,7 +67,8 @@ KEYS = {
 the active layer come before all others in napari, and nobody else's layers are touched."""
 
 UNDO_KEYS = ("undo", "redo")
-"""Actions whose keys hold on the layer of accepted objects, too, where others mean painting."""
+"""Actions whose keys hold on the layer of accepted objects, too, where others mean painting:
+strokes in it are steps of the session, so that napari's own way back would go another way."""
 
 NAPARI_PAINTS_BY = ("use_scribbles", "use_polygons", "toggle_filled_polygons", "hold")
 PAINTING_KEYS = tuple(action for action in KEYS if action not in NAPARI_PAINTS_BY)
@@ -214,6 +215,7 @@ class Controller(Comparing, SeriesActions, Volumes):
         workspace = self._workspace
         session = workspace.session if workspace is not None else None
         if workspace is not None:
+            workspace.take_labels()
             workspace.sync_plane()
         if session is not None and self._open:
             self._watch.start()
@@ -243,7 +245,10 @@ class Controller(Comparing, SeriesActions, Volumes):
 
     def _results_key_handler(self, action: str) -> Callable[[Any], None]:
         def on_key(layer: Any) -> None:
-            getattr(layer if str(layer.mode) in PAINTING else self, action)()
+            work = self._workspace
+            results = work.results if work is not None and work.session is not None else None
+            ours = results is not None and results.layer is layer
+            getattr(self if ours else layer, action)()
 
         return on_key
 

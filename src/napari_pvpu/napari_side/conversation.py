@@ -40,6 +40,8 @@ class Conversation(QObject):
         Runs the network.
     """
 
+    coming = Signal()
+    """An answer is about to be taken."""
     answered = Signal(object)
     """With the `ChangedRegion` of an answer; None if the console has been faster."""
     unanswered = Signal(object)
@@ -183,6 +185,7 @@ class Conversation(QObject):
         if asked[-1] != self._known(plane) and self._accepting[plane] is None:
             self._skipped[plane, asked[-1]] = asked[:-1]
         asked.clear()
+        self.coming.emit()
         try:
             # Nothing happens if the console has been faster.
             region = self.session.commit(prediction)

@@ -54,6 +54,7 @@ class Filling(QObject):
     def begin(self, boxes: Iterable[tuple[Plane, PixelBox]]) -> None:
         """Write these boxes, too, which are asked for one by one."""
         self._left.append(iter(boxes))
+        self._layer.editable = False  # what is missing yet would look as if it had been erased
         self._drawn = time.monotonic()
         self._timer.start()
 
@@ -69,6 +70,7 @@ class Filling(QObject):
                 break
         if not self._left:
             self._timer.stop()
+            self._layer.editable = True
         if not self._left or start > self._drawn + SHOWN_EVERY:
             self._drawn = start
             self._layer.refresh(extent=False, thumbnail=False, highlight=False)

@@ -85,6 +85,11 @@ class Frame:
         """The plane at work, which may be a section across the image's own."""
 
     @property
+    def places(self) -> tuple[int, ...]:
+        """Axes of a layer that are those of `grid`, in its order."""
+        return self._places
+
+    @property
     def ndim(self) -> int:
         """Number of axes of the image and of all layers over it."""
         return len(self._lengths)

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QApplication
 from napari_pvpu.errors import OverlapError, PvpuError
 from napari_pvpu.napari_side.board import NO_PLANE
 from napari_pvpu.napari_side.course import Course
+from napari_pvpu.napari_side.label_strokes import LabelStrokes
 from napari_pvpu.napari_side.telling import sentence, tell
 from napari_pvpu.prompts import Click, Scribble
 
@@ -46,6 +47,7 @@ class Workspace(Course):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.strokes = LabelStrokes(arguments[0], self.frame)
         self.settings: dict[str, Any] = dict(SETTINGS)
         """As the user wants them, before a session as well."""
         self.cutting: int | None = None
@@ -56,6 +58,9 @@ class Workspace(Course):
         """Told of the prompts after every edit; if it returns True, it sees to them."""
         self.edited.connect(self._on_edit)
         self.painting.painted.connect(self._on_painted)
+        self.strokes.painted.connect(self._on_painted)
+        self.results_made.connect(self.strokes.follow)
+        self.conversation.coming.connect(self.take_labels)
         self.taken.connect(self._on_taken)
         self.conversation.answered.connect(self._on_answer)
         self.conversation.unanswered.connect(self._on_no_answer)
@@ -161,7 +166,7 @@ class Workspace(Course):
         self.changed.emit()
 
     def _on_painted(self) -> None:
-        if self.take_paint():
+        if not self.strokes.stroking and self.take_paint():
             self.refresh()
 
     def take_paint(self) -> bool:
@@ -170,23 +175,43 @@ class Workspace(Course):
         What begins an object waits for the network, lest its answer be lost: until then the paint
         stays in its layer.
         """
-        session = self.session
+        session, taken = self.session, self.take_labels()
         if self.painting.stroking:
-            return False
+            return taken
         if session is None or (self._waits_here and not session.prompts_in(self.frame.plane)):
             self.preview.held = bool(self.preview.changed().any())
-            return False
+            return taken
         if session.lacks_propagation(self.frame.plane) and not self.be_on_plane():
-            return False
+            return taken
         stroke = self.painting.take()
         if stroke is None:
-            return False
+            return taken
         self.sync_plane()
         try:
             session.paint(stroke.over(session.region), offset=(stroke.row, stroke.col))
         except PvpuError as error:
             tell(error)
         return True
+
+    def take_labels(self) -> bool:
+        """Have the session know what was painted into the layer of accepted objects."""
+        session = self.session
+        if session is None:
+            return False
+        painted = self.strokes.take(session.labels, erased=self._seen >= 0)
+        if painted is None:
+            return False
+        try:
+            session.paint_labels(painted.labels, offset=painted.offset)
+        except PvpuError as error:
+            self.strokes.put_back(painted, session.labels)
+            tell(error)
+        return True
+
+    def _catch_up(self) -> None:
+        self.take_labels()
+        with self.strokes.quietly():
+            super()._catch_up()
 
     def _on_answer(self, region: ChangedRegion | None) -> None:
         self.take_paint()
