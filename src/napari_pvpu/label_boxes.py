@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -94,6 +93,8 @@ def boxes_in(labels: Labels, row: int, col: int = 0) -> Iterator[tuple[int, Pixe
         found, inverse = np.unique(labels, return_inverse=True)
         start = int(found[0] == 0)  # number 0 has to stay the background
         ids, numbered = found[start:], inverse.reshape(labels.shape) + 1 - start
+    from scipy import ndimage  # takes longer to load than all of this package's window
+
     places = ndimage.find_objects(numbered.astype(np.int32))
     for object_id, place in zip(ids, places, strict=True):
         if place is not None:

@@ -454,12 +454,12 @@ def test_attach_after_close_goes_on_where_it_was(controller, viewer) -> None:
     assert controller.accept() == 1
 
 
-def test_closing_the_viewer_ends_the_thread(make_napari_viewer, blobs) -> None:
+def test_closing_the_viewer_ends_the_thread(make_napari_viewer, blobs, qtbot) -> None:
     viewer = make_napari_viewer()
     viewer.add_image(blobs, name="blobs")
     controller = attach(viewer)
     controller.add(Click(INSIDE))
-    assert controller._worker.thread_alive
+    qtbot.waitUntil(lambda: controller._worker.thread_alive)
     viewer.close()
     assert not controller._worker.thread_alive
     assert not controller.busy or controller.wait(1)

@@ -247,6 +247,7 @@ def test_tooltips_name_the_keys(panel) -> None:
 
 
 def test_every_action_has_a_button_or_a_menu_entry(panel) -> None:
+    assert all(panel.sections.values()), "made by being asked for"
     parts = (*panel.findChildren(QWidget), *panel.findChildren(QAction))
     told = {part.property("action") for part in parts} - {None}
     assert told == KEYS.keys() - SERIES_KEYS.keys()  # a series has a panel of its own
@@ -277,6 +278,7 @@ def test_panel_opened_again_goes_on(panel, viewer) -> None:
     _, again = viewer.window.add_plugin_dock_widget("napari-pvpu", "Segment")
     assert again is not panel
     assert again.controller is panel.controller
+    assert again.controller.wait()
     assert again.accept.isEnabled()
     again.accept.click()
     assert viewer.layers["blobs objects"].data[30, 40] == 1

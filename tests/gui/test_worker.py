@@ -104,6 +104,28 @@ def test_what_came_of_jobs_goes_with_the_end_of_their_thread(worker) -> None:
     assert not any(each() is not None for each in made)
 
 
+def test_thread_that_is_to_begin_after_drawing_waits_for_qt(worker, qtbot) -> None:
+    told: list[int] = []
+    worker.submit("a", lambda: 1, told.append, fail, after_drawing=True)
+    time.sleep(0.02)
+    assert worker.busy
+    assert not worker.thread_alive
+    qtbot.waitUntil(lambda: told == [1])
+    worker.submit("a", lambda: 2, told.append, fail, after_drawing=True)
+    qtbot.waitUntil(lambda: told == [1, 2])
+
+
+def test_thread_that_has_not_begun_can_be_stopped(worker, qtbot) -> None:
+    told: list[int] = []
+    worker.submit("a", lambda: 1, told.append, fail, after_drawing=True)
+    worker.stop()
+    assert not worker.busy
+    worker.submit("a", lambda: 2, told.append, fail)
+    qtbot.waitUntil(lambda: told == [2])
+    qtbot.wait(5)
+    assert told == [2]
+
+
 def test_new_job_after_stop_starts_a_new_thread(worker, qtbot) -> None:
     told: list[int] = []
     worker.submit("a", lambda: 1, told.append, fail)

@@ -40,11 +40,18 @@ def attach(viewer: Viewer) -> Controller:
     >>> controller.accept()  # doctest: +SKIP
     1
     """
+    controller = controller_of(viewer)
+    controller.open()
+    controller.settle()
+    return controller
+
+
+def controller_of(viewer: Viewer) -> Controller:
+    """Return the controller that serves a viewer, made if there is none; `attach` opens it, too."""
     from napari_pvpu.napari_side.controller import Controller
 
     viewer = getattr(viewer, "__wrapped__", viewer)  # napari hands plugins proxies
     controller = _controllers.get(viewer)
     if controller is None:
         controller = _controllers[viewer] = Controller(viewer)
-    controller.open()
     return controller

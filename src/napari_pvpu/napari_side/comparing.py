@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 from napari.utils.notifications import show_info
-from scipy import ndimage
 
 from napari_pvpu.errors import PvpuError
 from napari_pvpu.napari_side.gestures import GESTURE_KEYS
@@ -84,6 +83,8 @@ def picture(source: ImageSource, comparison: PropagationComparison) -> tuple[Pix
         known & mask[grid] if mask.size else np.zeros((SIDE, SIDE), bool)
         for mask in (comparison.without, comparison.propagated)
     )
+    from scipy import ndimage  # in the worker, which gets here first
+
     drawn = []
     for mask in (off, on):
         out = base.copy()

@@ -11,6 +11,7 @@ from napari.layers import Image
 
 from napari_pvpu.errors import ImageError
 from napari_pvpu.napari_side.layer_axes import axes_of_layer
+from napari_pvpu.torch_libraries import load_libraries
 
 if TYPE_CHECKING:
     from napari_pvpu.segmenter import Segmenter
@@ -97,6 +98,7 @@ class Engine:
         """Return the model on its device, loaded if it was not yet. For the worker's thread."""
         if self._segmenter is None:
             # Takes seconds: never on the GUI thread, never at start-up.
+            load_libraries()
             from napari_pvpu.segmenter import Segmenter
 
             self._segmenter = Segmenter(

@@ -53,7 +53,7 @@ class FirstSteps(QObject):
         work, kept = self._controller.workspace, self._objects()
         if work is not None and work.has_object:
             self.done.add("mark")
-            if len(work.prompts.read()) > 1:
+            if len(work.latest) > 1:
                 self.done.add("correct")
         if kept > self._kept:
             self.done.add("keep")

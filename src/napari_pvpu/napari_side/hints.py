@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from napari_pvpu.napari_side.board import NO_PLANE
 from napari_pvpu.napari_side.controller import Tool
-from napari_pvpu.napari_side.shortcuts import as_shown
 
 if TYPE_CHECKING:
     from napari_pvpu.napari_side.controller import Controller
@@ -22,6 +21,7 @@ FIRST_STEPS = {
     Tool.LASSO: "Draw a line round an object, with the button held down.",
     Tool.POLYGON: "Click corners round an object; a double click ends the polygon.",
 }
+GETTING_READY = "Getting the model ready, a few seconds at first."
 CORRECTION = (
     "Something missing? Mark it. Too much? Mark it with Shift held. {accept} keeps the object."
 )
@@ -49,9 +49,9 @@ def next_step(controller: Controller) -> str:
         return f"{text[:1].upper()}{text[1:]}."
     workspace, tool = controller.workspace, controller.tool
     if workspace is None:
-        return "Choose an image."
+        return GETTING_READY if controller.busy else "Choose an image."
     if controller.loading:
-        return "Getting the model ready, a few seconds at first. You can draw already."
+        return f"{GETTING_READY} You can draw already."
     if not workspace.on_plane:
         return NO_PLANE
     if tool is None:
@@ -76,10 +76,7 @@ def next_step(controller: Controller) -> str:
 
 def _with_keys(text: str, controller: Controller) -> str:
     """Put the keys of actions into a text, in the places of their names."""
-    shortcuts = controller.shortcuts
-    return text.format(
-        **{action: as_shown(shortcuts.key(action)) or "the button" for action in shortcuts.defaults}
-    )
+    return controller.shortcuts.write_into(text)
 
 
 def measured(controller: Controller) -> str:

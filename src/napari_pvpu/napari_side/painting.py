@@ -16,7 +16,6 @@ import numpy.typing as npt
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_pvpu.napari_side.result_layers import INSIDE
-from napari_pvpu.rendering import paste
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -54,6 +53,8 @@ class Stroke:
 
     def over(self, region: ChangedRegion) -> npt.NDArray[np.bool_]:
         """Return the object under the stroke as it is to be, (h, w), if it now is as `region`."""
+        from napari_pvpu.rendering import paste
+
         mask = np.zeros(self.change.shape, bool)
         paste(region.mask, (region.row, region.col), mask, (self.row, self.col))
         return (mask & (self.change >= 0)) | (self.change > 0)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qtpy.QtWidgets import QAbstractSlider, QLineEdit, QVBoxLayout, QWidget
 
 from napari_pvpu.napari_side.icons import draw_icon
 from napari_pvpu.napari_side.panel_keys import PanelKeys
-from napari_pvpu.napari_side.sections import SECTIONS, Place, folding
+from napari_pvpu.napari_side.sections import SECTIONS, Fold, Place, Sections
 from napari_pvpu.napari_side.views.choosing import Choosing, EarlierSession
 from napari_pvpu.napari_side.views.docked import Docked
 from napari_pvpu.napari_side.views.drawing import Drawing, Reach
@@ -17,9 +17,6 @@ from napari_pvpu.napari_side.views.looks import colors_of, style_sheet
 from napari_pvpu.napari_side.views.steps import StepButtons
 from napari_pvpu.napari_side.views.telling import Telling
 from napari_pvpu.napari_side.views.widgets import Scrolled, tell_keys
-
-if TYPE_CHECKING:
-    from superqt import QCollapsible
 
 __all__ = ["Panel"]
 
@@ -58,12 +55,11 @@ class Panel(Docked):
         self.first_steps = FirstStepsCard(controller)
         self.drawing, self.reach = Drawing(controller), Reach(controller)
         self.step_buttons, self.telling = StepButtons(controller), Telling(controller)
-        self.sections = {section.name: section.make(controller) for section in SECTIONS}
+        self.folds = {section.name: Fold(section, controller) for section in SECTIONS}
+        self.sections = Sections(self.folds)
         """Views that fold away, by the names that `SECTIONS` gives them."""
-        self.folds: dict[str, QCollapsible] = {
-            section.name: folding(section.title, self.sections[section.name])
-            for section in SECTIONS
-        }
+        for fold in self.folds.values():
+            fold.made.connect(self._on_section)
 
     def _lay_out(self) -> None:
         self.setMinimumWidth(NARROWEST)
@@ -87,7 +83,7 @@ class Panel(Docked):
         for widget in widgets:
             self._layout.addWidget(widget)
 
-    def _folds_at(self, place: Place) -> list[QCollapsible]:
+    def _folds_at(self, place: Place) -> list[Fold]:
         return [self.folds[section.name] for section in SECTIONS if section.place is place]
 
     def _name_parts(self) -> None:
@@ -100,13 +96,29 @@ class Panel(Docked):
         self.accept, self.undo, self.redo, self.reset = self.step_buttons.steps.values()
         self.edit, self.edits = self.step_buttons.edit, self.step_buttons.edits
         self.copy = self.step_buttons.copy
-        self.export, self.exports = self.step_buttons.export, self.step_buttons.exports
-        self.seen, self.mask = self.sections["seen"], self.sections["mask"]
-        self.history = self.sections["history"]
+        self.export = self.step_buttons.export
         self.hint, self.measured = self.telling.hint, self.telling.measured
-        for part in self.findChildren((QAbstractSlider, QLineEdit)):
-            if not part.accessibleName() and not part.toolTip():  # inside a slider with a number
-                part.setAccessibleName(part.parentWidget().toolTip())
+        _name_sliders(self)
+
+    @property
+    def seen(self) -> Any:
+        """The view of axes and channels."""
+        return self.sections["seen"]
+
+    @property
+    def mask(self) -> Any:
+        """The view of what more there is about the mask."""
+        return self.sections["mask"]
+
+    @property
+    def history(self) -> Any:
+        """The view of the steps."""
+        return self.sections["history"]
+
+    @property
+    def exports(self) -> Any:
+        """Entries of the menu Export by the name of the format."""
+        return self.step_buttons.exports
 
     # Showing
 
@@ -114,13 +126,22 @@ class Panel(Docked):
     def _views(self) -> tuple[Any, ...]:
         return (
             self.choosing, self.first_steps, self.earlier, self.drawing, self.reach,
-            self.step_buttons, *self.sections.values(), self.telling,
+            self.step_buttons, *self.sections.made, self.telling,
         )  # fmt: skip
 
     def _render(self) -> None:
         """Show the state of the controller."""
         for view in self._views:
             view.render_state()
+
+    def _on_section(self, view: Any) -> None:
+        """Have a view that was just made look and show as all others do."""
+        _name_sliders(view)
+        tell_keys(view, self.controller.shortcuts)
+        viewer = self.controller.viewer
+        if viewer is not None and hasattr(view, "render_theme"):
+            view.render_theme(colors_of(viewer))
+        view.render_state()
 
     def _tell_keys(self) -> None:
         tell_keys(self, self.controller.shortcuts)
@@ -132,9 +153,10 @@ class Panel(Docked):
             return
         colors = colors_of(viewer)
         self.setStyleSheet(style_sheet(colors))
+        unfolded, folded = (draw_icon(name, colors.text) for name in ("unfolded", "folded"))
         for fold in self.folds.values():
-            fold.setExpandedIcon(draw_icon("unfolded", colors.text))
-            fold.setCollapsedIcon(draw_icon("folded", colors.text))
+            fold.setExpandedIcon(unfolded)
+            fold.setCollapsedIcon(folded)
         for view in self._views:
             if hasattr(view, "render_theme"):
                 view.render_theme(colors)
@@ -148,3 +170,10 @@ class Panel(Docked):
             viewer.events.theme.disconnect(self._on_theme)
         self.controller.changed.disconnect(self._render)
         self.controller.shortcuts.changed.disconnect(self._tell_keys)
+
+
+def _name_sliders(root: QWidget) -> None:
+    """Give the parts of a slider with a number the name of the whole, for screen readers."""
+    for part in root.findChildren((QAbstractSlider, QLineEdit)):
+        if not part.accessibleName() and not part.toolTip():
+            part.setAccessibleName(part.parentWidget().toolTip())

@@ -82,7 +82,7 @@ class SessionKeeper(QObject):
             journaling.sessions_folder(), weakly(self._on_file_trouble),
         )  # fmt: skip
         done = partial(self._on_opened, self._ticket)
-        self._worker.submit("open", work, done, self.not_opened.emit)
+        self._worker.submit("open", work, done, self.not_opened.emit, after_drawing=True)
 
     def resume(self, image: Image) -> None:
         """Take up the session that was left before, in place of this one."""

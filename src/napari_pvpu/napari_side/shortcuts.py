@@ -7,6 +7,7 @@ them, ``"Ctrl+Shift+Z"``.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -110,6 +111,10 @@ class Shortcuts(QObject):
             if self.key(action) != key:
                 self._preferences.set(SETTING.format(action), key)
 
+    def write_into(self, text: str) -> str:
+        """Put the keys of actions into a text, in the places of the actions' names in braces."""
+        return text.format_map(_Shown(self))
+
     def title(self, action: str) -> str:
         """Return what an action is called."""
         return self._preferences.title(SETTING.format(action))
@@ -153,6 +158,7 @@ class Shortcuts(QObject):
             self.changed.emit()
 
 
+@lru_cache(maxsize=512)
 def normal(key: str) -> str:
     """Return a key as napari writes it: ``"Control-Z"`` becomes ``"Ctrl+Z"``.
 
@@ -175,6 +181,7 @@ def normal(key: str) -> str:
     return str(binding)
 
 
+@lru_cache(maxsize=512)
 def as_shown(key: str) -> str:
     """Return a key, as napari writes it, as this machine does."""
     head, plus, last = key.rpartition("+")
@@ -182,6 +189,17 @@ def as_shown(key: str) -> str:
     words = {ours: theirs for theirs, ours in OTHER_WORDS.items() if ours != "Enter"}
     known = QKeySequence.fromString(head + plus + words.get(last, last))
     return known.toString(QKeySequence.SequenceFormat.NativeText)
+
+
+class _Shown(dict[str, str]):
+    """Keys as they are shown, by action, looked up one by one: only a few of all are asked for."""
+
+    def __init__(self, shortcuts: Shortcuts) -> None:
+        super().__init__()
+        self._shortcuts = shortcuts
+
+    def __missing__(self, action: str) -> str:
+        return as_shown(self._shortcuts.key(action)) or "the button"
 
 
 def _words(action: str) -> str:

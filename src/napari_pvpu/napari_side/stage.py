@@ -80,7 +80,19 @@ class Stage(QObject):
         viewer.layers.events.renamed.connect(self._on_layers)
         viewer.layers.selection.events.active.connect(self._on_changed)
         viewer.dims.events.ndisplay.connect(self._settle)
-        self._settle()
+        if not self._settling:
+            self._settle()
+
+    def open_first(self) -> None:
+        """Do as `open`, but leave the viewer's layers alone until `settle` is called, soon."""
+        if not self._open:
+            self._settling = True
+        self.open()
+
+    def settle(self) -> None:
+        """Look at the viewer's layers now, if that is still to be done."""
+        if self._settling:
+            self._settle()
 
     def close(self) -> None:
         """Stop: no thread, no callback and no working layer is left behind.
@@ -90,7 +102,7 @@ class Stage(QObject):
         """
         if not self._open:
             return
-        self._open = False
+        self._open = self._settling = False
         viewer = self._viewer()
         if viewer is not None:
             viewer.layers.events.inserted.disconnect(self._on_layers)

@@ -153,6 +153,7 @@ class Worker(QObject):
         failed: Callable[[Exception], None],
         *,
         patience: float = 0.0,
+        after_drawing: bool = False,
         cancel: Callable[[], None] | None = None,
         progress: Callable[[], tuple[int, int]] | None = None,
     ) -> None:
@@ -170,6 +171,9 @@ class Worker(QObject):
             Seconds that the GUI thread may stand still for the result before it draws again. A
             drawing takes longer than a quick job, and the job takes several times as long beside
             it, because both need Python's lock. In vain five times, it stops waiting.
+        after_drawing : bool
+            Begin the thread, if there is none, only when Qt has drawn what it has to draw by now:
+            beside the import of a large library that would take several times as long, too.
         cancel : callable, optional
             Called on the GUI thread when the user wants the job no more; it has to see to it that
             `work` ends soon or its result is not wanted.
@@ -179,6 +183,10 @@ class Worker(QObject):
         """
         if self._mailbox is None:
             self._start()
+        if after_drawing:
+            QTimer.singleShot(0, self._begin)
+        else:
+            self._begin()
         assert self._mailbox is not None
         if self._mailbox.put(Job(key, work, done, failed, cancel, progress)) is None:
             self._count(+1)
@@ -196,7 +204,8 @@ class Worker(QObject):
         if self._ending is not None:
             self._ending.detach()  # it would keep the mailbox, and the last results with it
         mailbox.stop()
-        thread.join(JOIN_SECONDS)
+        if thread.ident is not None:
+            thread.join(JOIN_SECONDS)
         self._count(-self._waiting)
 
     def _start(self) -> None:
@@ -206,8 +215,13 @@ class Worker(QObject):
             target=_serve, args=(mailbox, weakref.ref(self)), name="napari-pvpu", daemon=True
         )
         self._ending = weakref.finalize(self, mailbox.stop)
-        _running[self._thread] = tuple(filter(None, (mailbox.stop, self._interrupt)))
-        self._thread.start()
+
+    def _begin(self) -> None:
+        """Have the thread run, if there is one that does not yet."""
+        thread, mailbox = self._thread, self._mailbox
+        if thread is not None and mailbox is not None and thread.ident is None:
+            _running[thread] = tuple(filter(None, (mailbox.stop, self._interrupt)))
+            thread.start()
 
     def _wait_a_moment(self) -> None:
         """Stand still until nothing is under way or patience is at its end."""

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent
+from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import QWidget
 
-from napari_pvpu.napari_side import attach
+from napari_pvpu.napari_side import controller_of
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QCloseEvent
 
 __all__ = ["Docked"]
+
+LATEST_MS = 300
+"""When the layers are looked at in any case, should the panel be behind another one."""
 
 
 class Docked(QWidget):
@@ -26,9 +29,11 @@ class Docked(QWidget):
 
     def __init__(self, viewer: Any) -> None:
         super().__init__()
-        self._docked = self._is_shut = False
-        self.controller = attach(viewer)
+        self._docked = self._is_shut = self._is_drawn = False
+        self.controller = controller_of(viewer)
+        self.controller.open_first()
         self.controller.panels.add(self)
+        QTimer.singleShot(0, self._expect_drawing)
 
     def let_go(self) -> None:
         """Disconnect from all that outlives the panel; called once."""
@@ -40,7 +45,21 @@ class Docked(QWidget):
                 self._shut()
                 self.deleteLater()  # napari leaves it lying about
             self._docked = self.parent() is not None
+        elif event.type() == QEvent.Type.Paint and not self._is_drawn:
+            self._is_drawn = True
+            QTimer.singleShot(0, self._settle)
         return super().event(event)
+
+    def _expect_drawing(self) -> None:
+        """Have layers made after the panel is drawn: napari takes longer for them than we do."""
+        if self.window().isVisible():
+            QTimer.singleShot(LATEST_MS, self._settle)
+        else:
+            self._settle()
+
+    def _settle(self) -> None:
+        if not self._is_shut:
+            self.controller.settle()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self._shut()

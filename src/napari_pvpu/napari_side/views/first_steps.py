@@ -9,7 +9,6 @@ from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout
 
 from napari_pvpu.napari_side.first_steps import STEPS, FirstSteps
 from napari_pvpu.napari_side.icons import draw_icon
-from napari_pvpu.napari_side.shortcuts import as_shown
 from napari_pvpu.napari_side.views.widgets import button, row
 
 if TYPE_CHECKING:
@@ -65,15 +64,14 @@ class FirstStepsCard(QFrame):
             return
         self.steps.look()
         shortcuts = self._controller.shortcuts
-        keys = {action: as_shown(shortcuts.key(action)) for action in shortcuts.defaults}
         finished = self.steps.finished
-        self.title.setText((LAST if finished else FIRST).format(**keys))
+        self.title.setText(shortcuts.write_into(LAST if finished else FIRST))
         self.sample.setVisible(not finished and not self._controller.images)
         self.dismiss.setText("Got it" if finished else "Not now")
         for name, told in STEPS:
             tick, text = self.rows[name]
             done = name in self.steps.done
-            text.setText(told.format(**keys))
+            text.setText(shortcuts.write_into(told))
             tick.setAccessibleName("done" if done else "to do")
             if self._ticks:
                 tick.setPixmap(self._ticks[done].pixmap(QSize(TICK, TICK)))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QFileDialog, QMenu, QVBoxLayout, QWidget
 
-from napari_pvpu.export import FORMATS
 from napari_pvpu.napari_side.exporting import file_filters
 from napari_pvpu.napari_side.icons import draw_icon
 from napari_pvpu.napari_side.views.widgets import button, menu_entry, row
@@ -88,15 +88,31 @@ class StepButtons(QWidget):
 
     def _export_menu(self) -> QMenu:
         menu = QMenu(self)
-        self.exports = {}
-        for name, each in FORMATS.items():
-            entry = menu.addAction(f"{each.title}…")
-            entry.triggered.connect(partial(self._on_export, name))
-            self.exports[name] = entry
-        menu.addSeparator()
+        self._exports: dict[str, QAction] = {}
+        self._below_formats = menu.addSeparator()
         self.copy = menu_entry(menu, "Copy as Python")
         self.copy.triggered.connect(self._controller.copy_as_python)
+        menu.aboutToShow.connect(self._offer_formats)
         return menu
+
+    @property
+    def exports(self) -> dict[str, QAction]:
+        """Entries of the menu Export by the name of the format."""
+        self._offer_formats()
+        return self._exports
+
+    def _offer_formats(self) -> None:
+        """Put the formats into the menu, when it is opened first: they are modules of their own."""
+        if self._exports:
+            return
+        from napari_pvpu.export import FORMATS
+
+        menu = self.export.menu()
+        for name, each in FORMATS.items():
+            entry = self._exports[name] = QAction(f"{each.title}…", menu)
+            entry.triggered.connect(partial(self._on_export, name))
+        menu.insertActions(self._below_formats, list(self._exports.values()))
+        self.render_state()
 
     def render_theme(self, colors: Colors) -> None:
         """Draw the icons in the theme's colours."""
@@ -115,12 +131,14 @@ class StepButtons(QWidget):
         self.steps["redo"].setEnabled(work is not None and work.can_redo)
         self.edit.setEnabled(work is not None)
         some = work is not None and work.object_count > 0
-        for each in self.exports.values():
+        for each in self._exports.values():
             each.setEnabled(some and exporting is None)
         self.copy.setEnabled(bool(self._controller.history))
         self.export.setEnabled(some or self.copy.isEnabled())
 
     def _on_export(self, name: str, checked: bool = False) -> None:
+        from napari_pvpu.export import FORMATS
+
         image, suffixes = self._controller.image, FORMATS[name].suffixes
         start = f"{image.name if image is not None else 'objects'}{suffixes[0]}"
         path, _ = QFileDialog.getSaveFileName(
