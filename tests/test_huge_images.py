@@ -12,6 +12,7 @@ import zarr
 from fakes import FloodPredictor
 from lazy_arrays import ChunkedArray
 from napari_pvpu import Click, Scribble
+from napari_pvpu.errors import SessionError
 from napari_pvpu.export import export_labels, read_geojson
 from napari_pvpu.journal import Journal, read_journal
 from napari_pvpu.replay import replay
@@ -120,6 +121,24 @@ def test_everything_done_to_far_objects_stays_small():
     session.undo()  # and its number
     assert [int(session.labels[place]) for place in places] == [1, 1, 3]
     assert session.objects[1].box == (*np.minimum(one[:2], two[:2]), *np.maximum(one[2:], two[2:]))
+
+
+def test_an_object_too_large_to_be_opened_says_so_and_can_be_deleted():
+    image = huge_image()
+    with Memory() as memory:
+        session = open_session(image)
+        labels = SparseLabels((*session.plane_shape, *session.shape))
+        labels[..., 5:9, 7:9] = labels[..., -9:-5, -9:-5] = 1
+        labels[..., 50_000:50_010, 50_000:50_010] = 3
+        session.adopt(labels)
+        with pytest.raises(SessionError, match="too many to be worked on at once"):
+            session.open_object(1)
+        with pytest.raises(SessionError, match="too many to be worked on at once"):
+            session.grow(1, 1)
+        session.relabel(1, 9)
+        session.delete(9)
+    assert memory.peak < 100e6
+    assert sorted(session.objects) == [3]
 
 
 def test_a_session_on_a_huge_image_is_kept_replayed_and_exported(tmp_path):

@@ -10,9 +10,11 @@ import numpy as np
 from napari_pvpu.edits import place
 from napari_pvpu.errors import OverlapError, SessionError
 from napari_pvpu.history import LabelDelta, ObjectChange, Step
+from napari_pvpu.label_boxes import area_of
 from napari_pvpu.rendering import joint_box, paste
 from napari_pvpu.session_settings import check_overlap
 from napari_pvpu.session_steps import SessionSteps
+from napari_pvpu.sparse_labels import MOST_DENSE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -206,6 +208,12 @@ class LabelEdits(SessionSteps):
             raise SessionError(
                 f"object {object_id} has no pixel in plane {self._plane}; go to "
                 f"{' or '.join(map(str, sorted(record.boxes)[:3]))} first"
+            )
+        if area_of(box) > MOST_DENSE:
+            raise SessionError(
+                f"object {object_id} reaches over {box[2] - box[0]} x {box[3] - box[1]} pixels, "
+                "too many to be worked on at once; it can be deleted, merged and relabelled as it "
+                "is, and marked anew in smaller pieces"
             )
         return box
 

@@ -30,6 +30,7 @@ __all__ = [
     "LabelStore",
     "Labels",
     "PlaneOfLabels",
+    "sparse_copy",
     "tight_box",
 ]
 
@@ -152,7 +153,7 @@ class LabelStore:
                 f"labels of shape {tuple(given.shape)} do not fit the image, whose planes give "
                 f"{self._shape}; pass labels of exactly that shape"
             )
-        self._array = _copy_of(given) if self.sparse else _packed(given)
+        self._array = sparse_copy(given) if self.sparse else _packed(given)
         return self._records()
 
     def _records(self) -> dict[int, ObjectRecord]:
@@ -189,8 +190,19 @@ def _packed(given: npt.NDArray[Any]) -> Labels:
     return given.astype(_dtype_for(low, high))
 
 
-def _copy_of(given: Any) -> SparseLabels:
-    """Return labels as sparse ones, read block by block if they are not."""
+def sparse_copy(given: Any) -> SparseLabels:
+    """Return labels as sparse ones, a copy, read block by block if they are not.
+
+    Parameters
+    ----------
+    given : array-like of integers
+        Plane axes first, then rows and columns.
+
+    Raises
+    ------
+    SessionError
+        If a label is negative or larger than 32 bits hold.
+    """
     if isinstance(given, SparseLabels):
         return given.astype(_dtype_for(0, given.max()))
     copied = SparseLabels(tuple(given.shape))

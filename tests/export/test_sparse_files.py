@@ -18,6 +18,7 @@ from napari_pvpu.export import (
     read_imagej_rois,
     read_ome_zarr,
     read_tiff,
+    sparse_files,
 )
 from napari_pvpu.sparse_labels import SparseLabels
 
@@ -53,6 +54,32 @@ def test_tiles_read_back_as_the_same_pixels(name, tmp_path):
         assert (found.axes, found.scale[-2:], found.units[-1]) == ("ZYX", (0.5, 0.5), "micrometer")
     if name in ("a.ome.zarr", "a.json"):
         assert found.objects[900].score == 0.75
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.ome.zarr"])
+def test_large_labels_are_read_as_tiles(name, tmp_path, monkeypatch):
+    sparse, dense = labels()
+    export_labels(tmp_path / name, sparse, axes="ZYX", scale=0.5, units="um")
+    monkeypatch.setattr(sparse_files, "MOST_READ_WHOLE", 1_000_000)
+    found = READ[name](tmp_path / name)
+    assert isinstance(found.labels, SparseLabels)
+    assert found.labels.nbytes < dense.nbytes
+    assert np.array_equal(found.labels[...], dense)
+    assert (found.axes, found.scale[-2:]) == ("ZYX", (0.5, 0.5))
+
+
+def test_large_labels_of_other_programs_are_read_as_tiles(tmp_path, monkeypatch):
+    monkeypatch.setattr(sparse_files, "MOST_READ_WHOLE", 1_000_000)
+    dense = np.zeros((1500, 1300), np.int32)
+    dense[1400:, 3:9] = 70_000
+    tifffile.imwrite(tmp_path / "a.tif", dense, compression="zlib", tile=(256, 256))
+    found = read_tiff(tmp_path / "a.tif").labels
+    assert (type(found), found.dtype) == (SparseLabels, np.uint32)
+    assert np.array_equal(found[...], dense)
+    dense[0, 0] = -3
+    tifffile.imwrite(tmp_path / "b.tif", dense)
+    with pytest.raises(ExportError, match="-3"):
+        read_tiff(tmp_path / "b.tif")
 
 
 def test_objects_are_measured_as_in_an_array():

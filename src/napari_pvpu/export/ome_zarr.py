@@ -17,7 +17,7 @@ import numpy as np
 from napari_pvpu.errors import ExportError
 from napari_pvpu.export.atomic import library, read_error, replaced_file, replaced_folder
 from napari_pvpu.export.label_image import LabelImage, ObjectDetails, as_label_image
-from napari_pvpu.export.sparse_files import write_zarr_levels
+from napari_pvpu.export.sparse_files import read_labels, write_zarr_levels
 from napari_pvpu.export.units import unit_name
 from napari_pvpu.sparse_labels import SparseLabels
 
@@ -286,7 +286,8 @@ def read_ome_zarr(path: str | os.PathLike[str], label_name: str | None = None) -
     Returns
     -------
     LabelImage
-        With axes, scale, units, colours, scores.
+        With axes, scale, units, colours, scores. Labels of more than 2**28 pixels are
+        `SparseLabels`.
 
     Raises
     ------
@@ -311,7 +312,7 @@ def read_ome_zarr(path: str | os.PathLike[str], label_name: str | None = None) -
         for label in sorted(known.keys() | colours.keys())
     }
     return as_label_image(
-        np.asarray(array),
+        read_labels(array),
         axes=metadata["axes"],
         scale=metadata["scale"],
         units=metadata["units"],

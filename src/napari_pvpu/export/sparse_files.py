@@ -1,4 +1,4 @@
-"""Writing labels of images of any size: only what holds objects is looked at."""
+"""Labels of images of any size: only what holds objects is written, and kept when read."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_pvpu.errors import ExportError
-from napari_pvpu.sparse_labels import pyramid
+from napari_pvpu.errors import ExportError, SessionError
+from napari_pvpu.label_store import sparse_copy
+from napari_pvpu.sparse_labels import MOST_DENSE, pyramid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,12 +19,41 @@ if TYPE_CHECKING:
     from napari_pvpu.export.label_image import LabelImage
     from napari_pvpu.sparse_labels import SparseLabels
 
-__all__ = ["TIFF_TILE", "compressed_tiles", "write_zarr_levels"]
+__all__ = ["TIFF_TILE", "compressed_tiles", "read_labels", "too_large", "write_zarr_levels"]
 
 TIFF_TILE = 1024
 """Rows and columns of a tile of a TIFF, which has all of them, empty ones too."""
 
 MOST_TIFF_TILES = 200_000
+
+MOST_READ_WHOLE = MOST_DENSE
+"""Pixels of labels that become one array."""
+
+
+def too_large(shape: tuple[int, ...]) -> bool:
+    """Whether labels are read block by block."""
+    return prod(shape) > MOST_READ_WHOLE
+
+
+def read_labels(labels: Any) -> Any:
+    """Return labels of a file as an array; or, if they are `too_large`, those tiles that hold any.
+
+    Parameters
+    ----------
+    labels : array-like of integers
+        As a zarr: sliced into arrays, its last axes rows and columns.
+
+    Raises
+    ------
+    ExportError
+        If they are too large, and negative or larger than 32 bits hold.
+    """
+    if not too_large(labels.shape):
+        return np.asarray(labels[...])
+    try:
+        return sparse_copy(labels)
+    except SessionError as error:
+        raise ExportError(str(error)) from error
 
 
 def compressed_tiles(labels: SparseLabels) -> Iterator[bytes]:

@@ -15,9 +15,14 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 
 from napari_pvpu.errors import ExportError
-from napari_pvpu.export.atomic import read_error, replaced_file
+from napari_pvpu.export.atomic import library, read_error, replaced_file
 from napari_pvpu.export.label_image import LabelImage, as_label_image
-from napari_pvpu.export.sparse_files import TIFF_TILE, compressed_tiles
+from napari_pvpu.export.sparse_files import (
+    TIFF_TILE,
+    compressed_tiles,
+    read_labels,
+    too_large,
+)
 from napari_pvpu.export.units import SYMBOLS, unit_name
 from napari_pvpu.sparse_labels import SparseLabels
 
@@ -141,7 +146,8 @@ def read_tiff(path: str | os.PathLike[str]) -> LabelImage:
     Returns
     -------
     LabelImage
-        With axes, scale and units as far as the file tells them.
+        With axes, scale and units as far as the file tells them. Labels of more than 2**28 pixels
+        are `SparseLabels`, and take the extra ``export`` to be read.
 
     Raises
     ------
@@ -153,7 +159,7 @@ def read_tiff(path: str | os.PathLike[str]) -> LabelImage:
     try:
         with tifffile.TiffFile(Path(path)) as file:
             series = file.series[0]
-            labels, axes = series.asarray(), str(series.axes)
+            labels, axes = _labels_of(series), str(series.axes)
             sizes = pixel_sizes(file)
     except (OSError, ValueError, IndexError, KeyError, tifffile.TiffFileError) as error:
         raise read_error(path, error) from error
@@ -167,6 +173,15 @@ def read_tiff(path: str | os.PathLike[str]) -> LabelImage:
         units=[unit for _, unit in found],
         name=Path(path).name,
     )
+
+
+def _labels_of(series: Any) -> Any:
+    """Return the labels of a series, read tile by tile if they would not fit into one array."""
+    if not too_large(series.shape):
+        return series.asarray()
+    zarr = library("zarr", "reading labels of this size from a TIFF")
+    with series.aszarr(level=0) as store:
+        return read_labels(zarr.open_array(store, mode="r"))
 
 
 def pixel_sizes(file: Any) -> dict[str, tuple[float, str]]:
