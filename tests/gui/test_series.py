@@ -418,12 +418,13 @@ def test_everything_fits_and_the_keys_work(make_napari_viewer, make_mouse, folde
         elided = isinstance(widget, QLabel) and (widget.wordWrap() or hasattr(widget, "elideMode"))
         if widget.isVisible() and not elided:
             assert widget.width() >= widget.minimumSizeHint().width(), widget.text()
-    for key, modifier, name in (
-        (Qt.Key.Key_PageDown, Qt.KeyboardModifier.NoModifier, "img2.tif"),
-        (Qt.Key.Key_PageUp, Qt.KeyboardModifier.NoModifier, "img1.tif"),
-        (Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier, "img2.tif"),
-        (Qt.Key.Key_PageDown, Qt.KeyboardModifier.ShiftModifier, "img3.tif"),
+    for active, key, modifier, name in (
+        ("Clicks", Qt.Key.Key_PageDown, Qt.KeyboardModifier.NoModifier, "img2.tif"),
+        ("img2.tif", Qt.Key.Key_PageUp, Qt.KeyboardModifier.NoModifier, "img1.tif"),
+        ("img1.tif objects", Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier, "img2.tif"),
+        ("Current object", Qt.Key.Key_PageDown, Qt.KeyboardModifier.ShiftModifier, "img3.tif"),
     ):
+        viewer.layers.selection.active = viewer.layers[active]
         make_mouse(viewer, viewer.layers[0]).press_key(key, modifier)
         assert panel.desk.wait()
         assert panel.desk.entry.name == name

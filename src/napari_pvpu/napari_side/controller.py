@@ -228,6 +228,8 @@ class Controller(Comparing, SeriesActions, Volumes):
             self.shortcuts.bind(layer, self._key_handler)
             layer.events.mode.connect(self._on_changed)
         self.shortcuts.bind(workspace.preview.layer, self._key_handler, PAINTING_KEYS)
+        if workspace.image in self._openers:  # of a series: then the layer is ours, too
+            self.shortcuts.bind(workspace.image, self._key_handler, SERIES_KEYS)
         workspace.preview.layer.events.mode.connect(self._on_changed)
         clicks, _ = workspace.prompts.layers
         if self._on_double_click not in clicks.mouse_double_click_callbacks:
@@ -241,14 +243,16 @@ class Controller(Comparing, SeriesActions, Volumes):
         self._arm()
 
     def _prepare_results(self, layer: Any) -> None:
-        self.shortcuts.bind(layer, self._results_key_handler, UNDO_KEYS)
+        self.shortcuts.bind(layer, self._results_key_handler, (*UNDO_KEYS, *SERIES_KEYS))
 
     def _results_key_handler(self, action: str) -> Callable[[Any], None]:
         def on_key(layer: Any) -> None:
             work = self._workspace
             results = work.results if work is not None and work.session is not None else None
-            ours = results is not None and results.layer is layer
-            getattr(self if ours else layer, action)()
+            if action in SERIES_KEYS or (results is not None and results.layer is layer):
+                self._turns.take(action)
+            else:
+                getattr(layer, action)()
 
         return on_key
 
