@@ -22,7 +22,11 @@ __all__ = ["FeatureKeeper", "rounded"]
 
 VERSION = 1
 """Of everything between an image and its features that is code and no weights. To be raised when
-a change of it makes another number of the same view."""
+a change of it makes another number of the same view; the last digit, which differs between
+machines too, does not count."""
+
+_LARGEST = 65_504.0
+"""Of float16."""
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -138,6 +142,8 @@ def rounded(level: Tensor) -> Tensor:
 def _narrow(level: Tensor) -> Tensor:
     """Return a level in float16, or as it is if it has numbers too large for that."""
     half = level.half()
+    if bool(level.abs().amax() <= _LARGEST):  # nearly always, and 30 times as fast as what follows
+        return half
     return half if bool((half.isfinite() == level.isfinite()).all()) else level.float()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -11,11 +11,11 @@ import torch
 from napari_pvpu.errors import DeviceError, DeviceWarning
 from napari_pvpu.features.device_trial import PRECISIONS, Trial, compare, time_runner
 from napari_pvpu.networks.inference import fast_decode
+from napari_pvpu.networks.inference_encoder import fast_encode
 from napari_pvpu.networks.interface import Features
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
 
     from torch import Tensor
 
@@ -75,11 +75,16 @@ class TorchRunner:
         self.device, self.precision = device, precision
         self._network = network.to(device)
         self._decode = fast_decode(self._network)
+        self._encode = fast_encode(self._network)
 
     def encode(self, views: Tensor) -> Features:
         """Do as `Runner.encode`, and wait for the device, so that time measured is time used."""
-        with self._cast():
-            features = self._network.encode(views.to(self.device))
+        views = views.to(self.device)
+        if self.precision == "float32":
+            features = self._encode(views)
+        else:
+            with torch.autocast(self.device.type, dtype=_HALF[self.precision]):
+                features = self._network.encode(views)
         self._wait()
         return features.map(_as_float32)
 
@@ -91,11 +96,6 @@ class TorchRunner:
             features = features.map(lambda tensor: tensor.to(self.device))
         prompts = prompts.to(self.device)
         return self._decode(features, prompts, previous, second_reading=True)
-
-    def _cast(self) -> AbstractContextManager[object]:
-        if self.precision == "float32":
-            return nullcontext()
-        return torch.autocast(self.device.type, dtype=_HALF[self.precision])
 
     def _wait(self) -> None:
         if self.device.type == "cuda":

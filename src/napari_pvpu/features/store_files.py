@@ -141,7 +141,7 @@ def _split(array: npt.NDArray[Any]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[
     """Return the lower bytes of float16 numbers, and a Huffman code of the upper ones."""
     bits = array.reshape(-1).view(np.uint16)
     coder = zlib.compressobj(level=1, wbits=-15, strategy=zlib.Z_HUFFMAN_ONLY)
-    code = coder.compress((bits >> 8).astype(np.uint8)) + coder.flush()
+    code = coder.compress((bits >> 8).astype(np.uint8).data) + coder.flush()
     return bits.astype(np.uint8), np.frombuffer(code, np.uint8)
 
 
@@ -154,7 +154,7 @@ def _joined(kept: Arrays, shapes: dict[str, list[int]]) -> Arrays:
             continue
         low = kept[name + _LOW]
         # No more than there should be, whatever a damaged code stands for.
-        upper = zlib.decompressobj(wbits=-15).decompress(kept[name + _HIGH], low.size or 1)
+        upper = zlib.decompressobj(wbits=-15).decompress(kept[name + _HIGH].data, low.size or 1)
         bits = np.left_shift(np.frombuffer(upper, np.uint8), 8, dtype=np.uint16)
         arrays[name] = np.bitwise_or(bits, low).view(np.float16).reshape(shape)
     return arrays

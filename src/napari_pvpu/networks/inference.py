@@ -11,7 +11,7 @@ R counts readings: one, or two where the prompts are read a second time without 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +31,7 @@ from napari_pvpu.networks.inference_parts import (
     Perceptron,
     Pointwise,
     Shrink,
+    all_of,
     can_pack,
     nchw,
     nhwc,
@@ -43,12 +44,10 @@ from napari_pvpu.networks.models import PVPUNet
 from napari_pvpu.networks.prompt_encoding import CLICK, EMPTY, PromptBatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from napari_pvpu.networks.dual_cross_merging import DualCrossMerging
     from napari_pvpu.networks.interface import PromptableNetwork
-
-M = TypeVar("M", bound=nn.Module)
 
 TOLERANCE = 1e-3
 """Largest difference of a logit that counts as rounding."""
@@ -115,15 +114,6 @@ def _agree(network: PVPUNet, fast: FastDecoder) -> bool:
     return torch.allclose(one.logits, two.logits, rtol=TOLERANCE, atol=TOLERANCE)
 
 
-def _all(modules: Iterable[nn.Module], kind: type[M]) -> list[M]:
-    """Return modules that are all of one kind."""
-    known = list(modules)
-    for module in known:
-        if not isinstance(module, kind):
-            raise TypeError(f"expected {kind.__name__}, not {type(module).__name__}")
-    return [module for module in known if isinstance(module, kind)]
-
-
 class FastDecoder:
     """The light part of a `PVPUNet`, for one view at a time, without gradients.
 
@@ -155,15 +145,15 @@ class FastDecoder:
         self._exchange = Exchange(decoder.global16, s16, packed)
         self._up8 = take(decoder.up8, s16)
         self._lateral4, self._lateral16 = take(decoder.lateral4, s4), take(decoder.lateral16, s16)
-        laterals = _all(decoder.lateral8, nn.Conv2d)
+        laterals = all_of(decoder.lateral8, nn.Conv2d)
         bias = torch.stack([layer.bias for layer in laterals if layer.bias is not None]).sum(0)
         # What the blocks say is laid side by side, so that one matrix sums it.
         weight = torch.cat([layer.weight for layer in laterals], 1)
         self._lateral8 = Pointwise(weight, bias, 2 * s8**2, packed)
-        self._fuse = [Mixer(block, s4, packed) for block in _all(decoder.fuse, SeparableBlock)]
+        self._fuse = [Mixer(block, s4, packed) for block in all_of(decoder.fuse, SeparableBlock)]
         self._refine = Mixer(decoder.refine, s2, packed)
         self._to_stride2, self._hidden = take(decoder.to_stride2, s4), take(decoder.head[0], s2)
-        (last,) = _all(decoder.head[2:], nn.Conv2d)
+        (last,) = all_of(decoder.head[2:], nn.Conv2d)
         self._last = last.weight.flatten(1), last.bias
         self._prompt_head = Perceptron(decoder.prompt_head)
         self._score_head = Perceptron(decoder.score_head)
@@ -241,7 +231,7 @@ class _Merging:
 
     def __init__(self, merging: DualCrossMerging, position: Tensor) -> None:
         self._position = position
-        self._blocks = [_Block(block) for block in _all(merging.blocks, DualCrossBlock)]
+        self._blocks = [_Block(block) for block in all_of(merging.blocks, DualCrossBlock)]
         self._final = PromptsToPixels(merging.final)
         self._final_norm = Norm(merging.final_norm)
 

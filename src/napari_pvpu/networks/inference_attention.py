@@ -47,7 +47,7 @@ class Exchange:
     block : TransformerBlock
         The trained module.
     side, packed : int, bool
-        See `Depthwise`.
+        See `Spatial`.
     """
 
     def __init__(self, block: TransformerBlock, side: int, packed: bool) -> None:

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from napari_pvpu.networks.blocks import Downsample, SeparableBlock
+
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def all_of(modules: Iterable[nn.Module], kind: type[M]) -> list[M]:
+    """Return modules that are all of one kind."""
+    known = list(modules)
+    for module in known:
+        if not isinstance(module, kind):
+            raise TypeError(f"expected {kind.__name__}, not {type(module).__name__}")
+    return [module for module in known if isinstance(module, kind)]
 
 
 def nchw(x: Tensor) -> Tensor:
@@ -43,8 +57,8 @@ def can_pack() -> bool:
     )
 
 
-class Depthwise:
-    """A convolution of each channel of (R, C, H, W), channels last in memory, without a bias.
+class Spatial:
+    """A convolution of (R, C, H, W), channels last in memory, with a batch normalisation after it.
 
     Parameters
     ----------
@@ -54,28 +68,47 @@ class Depthwise:
         Height and width of the maps that are to come; others give the same, but slower.
     packed : bool
         Lay the weights out beforehand, see `can_pack`; otherwise that happens at each call.
+    norm : torch.nn.BatchNorm2d, optional
+        Whose statistics stay as they are; it is multiplied into the weights.
     """
 
-    def __init__(self, layer: nn.Module, side: int, packed: bool) -> None:
+    def __init__(
+        self, layer: nn.Module, side: int, packed: bool, norm: nn.Module | None = None
+    ) -> None:
         assert isinstance(layer, nn.Conv2d)
-        self._weight, self._packed = layer.weight.detach(), packed
+        weight, self._bias = layer.weight.detach(), layer.bias
+        if norm is not None:
+            weight, self._bias = _normalised(weight, self._bias, norm)
+        self._weight, self._packed = weight, packed
         self._groups, self._stride = layer.groups, list(layer.stride)
         self._padding = [layer.kernel_size[0] // 2] * 2
         if packed:
             self._weight = torch.ops.aten.mkldnn_reorder_conv2d_weight(
-                self._weight.contiguous().to_mkldnn(), self._padding, self._stride, [1, 1],
-                self._groups, [1, self._groups, side, side],
+                weight.contiguous().to_mkldnn(), self._padding, self._stride, [1, 1],
+                self._groups, [1, layer.in_channels, side, side],
             )  # fmt: skip
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """Return the convolution."""
+    def __call__(self, x: Tensor, *, relu: bool = False) -> Tensor:
+        """Return the convolution, of which `relu` takes the positive part."""
         if not self._packed:
-            return F.conv2d(x, self._weight, None, self._stride, self._padding, 1, self._groups)
-        out: Tensor = torch.ops.mkldnn._convolution_pointwise.default(
-            x, self._weight, None, self._padding, self._stride, [1, 1], self._groups, "none", [],
-            "",
+            padding, groups = self._padding, self._groups
+            out = F.conv2d(x, self._weight, self._bias, self._stride, padding, 1, groups)
+            return out.relu_() if relu else out
+        product: Tensor = torch.ops.mkldnn._convolution_pointwise.default(
+            x, self._weight, self._bias, self._padding, self._stride, [1, 1], self._groups,
+            "relu" if relu else "none", [], "",
         )  # fmt: skip
-        return out
+        return product
+
+
+def _normalised(weight: Tensor, bias: Tensor | None, norm: nn.Module) -> tuple[Tensor, Tensor]:
+    """Return the weight and the bias of a convolution with a batch normalisation after it."""
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+    before = norm.running_mean if bias is None else norm.running_mean - bias
+    return weight * scale[:, None, None, None], norm.bias - before * scale
 
 
 class Pointwise:
@@ -94,7 +127,7 @@ class Pointwise:
     pixels : int
         How many there will be; other numbers give the same, but slower.
     packed : bool
-        See `Depthwise`.
+        See `Spatial`.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None, pixels: int, packed: bool) -> None:
@@ -157,21 +190,19 @@ class Mixer:
     Parameters
     ----------
     block : SeparableBlock
-        With `ChannelNorm`.
+        With `ChannelNorm`, or batch normalisation.
     side, packed : int, bool
-        See `Depthwise`.
+        See `Spatial`.
     """
 
     def __init__(self, block: SeparableBlock, side: int, packed: bool) -> None:
-        self._norm = Norm(block.norm)
-        self._spatial = Depthwise(block.spatial, side, packed)
+        self._spatial = NormedSpatial(block.spatial, block.norm, side, packed)
         self._widen = Pointwise.of(block.widen, 2 * side**2, packed)
         self._narrow = Pointwise.of(block.narrow, 2 * side**2, packed)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Map (R, H, W, C), contiguous, to the same shape."""
-        normed = nhwc(self._norm(self._spatial(nchw(x))))
-        return self._narrow.plus(x, self._widen(normed, relu=True))
+        return self._narrow.plus(x, self._widen(self._spatial(x), relu=True))
 
 
 class Shrink:
@@ -180,19 +211,44 @@ class Shrink:
     Parameters
     ----------
     layers : Downsample
-        With `ChannelNorm`.
+        With `ChannelNorm`, or batch normalisation.
     side, packed : int, bool
-        See `Depthwise`.
+        See `Spatial`.
     """
 
     def __init__(self, layers: Downsample, side: int, packed: bool) -> None:
         spatial, norm, pointwise = layers
-        self._spatial, self._norm = Depthwise(spatial, side, packed), Norm(norm)
+        self._spatial = NormedSpatial(spatial, norm, side, packed)
         self._pointwise = Pointwise.of(pointwise, 2 * (side // 2) ** 2, packed)
 
+    def __call__(self, x: Tensor) -> Tensor:
+        """Map (R, H, W, C) to half the height and width, rounded up."""
+        return self._pointwise(self._spatial(x))
+
     def plus(self, other: Tensor, x: Tensor) -> Tensor:
-        """Map (R, H, W, C) to half the height and width, rounded up, and add `other`."""
-        return self._pointwise.plus(other, nhwc(self._norm(self._spatial(nchw(x)))))
+        """Do the same and add `other`."""
+        return self._pointwise.plus(other, self._spatial(x))
+
+
+class NormedSpatial:
+    """A spatial convolution of (R, H, W, C) and the normalisation after it.
+
+    Parameters
+    ----------
+    layer, norm : torch.nn.Module
+        A convolution; `ChannelNorm` or batch normalisation.
+    side, packed : int, bool
+        See `Spatial`.
+    """
+
+    def __init__(self, layer: nn.Module, norm: nn.Module, side: int, packed: bool) -> None:
+        self._norm = Norm(norm) if isinstance(norm, nn.GroupNorm) else None
+        self._spatial = Spatial(layer, side, packed, None if self._norm else norm)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Map (R, H, W, C) to (R, H / stride, W / stride, C)."""
+        out = self._spatial(nchw(x))
+        return nhwc(out if self._norm is None else self._norm(out))
 
 
 class Perceptron:
