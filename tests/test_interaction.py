@@ -231,6 +231,17 @@ def test_a_correction_changes_the_mask_in_its_own_direction_only(added, expected
     assert corrected.drawing.mask.sum() == pytest.approx(expected, rel=0.05)
 
 
+def test_em_switched_on_after_a_correction_keeps_what_it_left_alone():
+    predictor = Wavering((100, 100, 200, 200), (130, 130, 230, 230))
+    image, marks = ImageSource(square(100, 200)), [Click((150, 150)), Click((225, 225))]
+    base = run(image, marks[:1], predictor).state
+    corrected = run(image, marks, predictor, base=base)
+    # EM changes nothing of this predictor's answers, so nothing of the corrected one either.
+    switched = run(image, marks, predictor, base=corrected.state, em=True)
+    assert switched.state.propagated.tolist() == corrected.state.logits.tolist()
+    assert switched.drawing.mask.tolist() == corrected.drawing.mask.tolist()
+
+
 def test_corrections_of_both_kinds_at_once_change_the_mask_both_ways():
     predictor = Wavering((100, 100, 200, 200), (0, 0, 0, 0), (130, 130, 230, 230))
     image, first = ImageSource(square(100, 200)), Click((150, 150))

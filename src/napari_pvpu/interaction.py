@@ -7,8 +7,7 @@ are looked through, what is fed back to the network and in which order is decide
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
-from itertools import combinations
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -16,11 +15,12 @@ import numpy.typing as npt
 
 from napari_pvpu.corrections import confine, hold, known_before
 from napari_pvpu.drawing import draw
+from napari_pvpu.looks import Look, best_look
 from napari_pvpu.masks import logit, outline, settle
 from napari_pvpu.polygons import filled_in_view, told_of
 from napari_pvpu.prompts import Click, Polygon, PriorMask, Scribble, clip_bounds, joint_bounds
 from napari_pvpu.records import ObjectState, Prediction, RawPrediction, Timing
-from napari_pvpu.view_changes import agreement, carry_probability, carry_raster, prior_probability
+from napari_pvpu.view_changes import carry_probability, carry_raster, prior_probability
 from napari_pvpu.views import extent_for, first_views, next_view, view_around
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from napari_pvpu.propagation import CarrySettings, PropagationSettings
     from napari_pvpu.records import Request
     from napari_pvpu.source import ImageSource
-    from napari_pvpu.views import Edges, View, ViewPolicy
+    from napari_pvpu.views import View, ViewPolicy
 
 __all__ = ["Interaction", "Predictor", "draw_state"]
 
@@ -73,16 +73,6 @@ class Predictor(Protocol):
         """Return the probability (S, S) that an object has, carried from known planes."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Look:
-    """What one look through a view showed."""
-
-    state: ObjectState
-    settled: Floats
-    found: Bounds | None
-    touched: Edges
-
-
 class Interaction:
     """The work of one request; make one, call `run`, throw it away.
 
@@ -118,6 +108,7 @@ class Interaction:
         self._polygons = [p for p in request.prompts if isinstance(p, Polygon)]
         self._encode_ms = self._decode_ms = self._em_ms = 0.0
         self._views: set[View] = set()
+        self._cut = logit(request.threshold)
 
     def run(self) -> Prediction:
         """Answer the request."""
@@ -132,7 +123,7 @@ class Interaction:
         )
         return Prediction(request, state, drawing, timing)
 
-    def _solve(self) -> _Look:
+    def _solve(self) -> Look:
         request, base = self._request, self._request.base
         if request.view is not None:
             carried = self._carried(base, request.view) if self._grown() else None
@@ -153,20 +144,23 @@ class Interaction:
             look = self._look(view, self._fed(self._carried(look.state, view), view))
         return look
 
-    def _complete(self, look: _Look) -> _Look:
+    def _complete(self, look: Look) -> Look:
         """Add EM value propagation where it is wanted and missing."""
         state = look.state
         if state.propagated is not None or not self._request.value_propagation:
             return look
         answer = self._decode(state.view, state.previous, True)
-        return self._judge(replace(state, propagated=_half(answer.propagated)))
+        assert answer.propagated is not None
+        # What EM changes is added to the answer as it stands, with corrections confined.
+        held = state.logits.astype(np.float32) - answer.logits
+        return self._judge(replace(state, propagated=_half(answer.propagated + held)))
 
     def _grown(self) -> bool:
         """Whether prompts were only added to those of the state before."""
         base = self._request.base
         return base is not None and self._request.prompts[: len(base.prompts)] == base.prompts
 
-    def _next_look(self, base: ObjectState) -> _Look:
+    def _next_look(self, base: ObjectState) -> Look:
         """Look again after prompts were added, through the same view if it holds them."""
         view = base.view
         if not view.contains(self._bounds(), self._policy.margin, self._source.shape):
@@ -174,7 +168,7 @@ class Interaction:
             view = next_view(view, found, nowhere, self._bounds(), self._source.shape, self._policy)
         return self._look(view, self._fed(self._carried(base, view), view))
 
-    def _correct(self, base: ObjectState, look: _Look) -> _Look:
+    def _correct(self, base: ObjectState, look: Look) -> Look:
         """Let new marks change the mask in their own direction and neighbourhood only.
 
         Boxes, polygons and prior masks say where the object ends as well as where it is: they are
@@ -209,14 +203,14 @@ class Interaction:
         now = confine(now, old, state.view, marks, len(state.prompts), threshold, rules)
         return now.clip(-6e4, 6e4).astype(np.float16)
 
-    def _first_look(self, base: ObjectState | None) -> _Look:
+    def _first_look(self, base: ObjectState | None) -> Look:
         """Look at an object of which only prompts are known, through the best of several views."""
         request, length = self._request, self._request.object_length
         shape = self._source.shape
         if base is not None:
             if base.view.contains(self._bounds(), self._policy.margin, shape):
                 return self._look(base.view, self._fed(None, base.view))
-            length = self._length(self._judge(base).found) or length
+            length = self._judge(base).length or length
         views = first_views(
             request.prompts,
             shape,
@@ -226,15 +220,15 @@ class Interaction:
             policy=self._policy,
             aspect=self._source.aspect,
         )
-        looks: list[_Look] = []
+        looks: list[Look] = []
         for view in views:
             looks.append(self._look(view, self._fed(None, view), propagate=False))
-            best, sure = self._consensus(looks)
+            best, sure = best_look(looks, self._policy, self._cut)
             if sure:
                 break
         return best
 
-    def _explore(self, look: _Look) -> _Look:
+    def _explore(self, look: Look) -> Look:
         """Look again at the scales beside while little is known and the answer is doubtful."""
         policy, state = self._policy, look.state
         if len(state.prompts) > policy.explored_prompts or state.score >= policy.explored_score:
@@ -247,30 +241,9 @@ class Interaction:
             view = view_around(center, extent, size, shape, aspect=self._source.aspect)
             if view != state.view and view.contains(self._bounds(), policy.margin, shape):
                 looks.append(self._look(view, self._fed(None, view), propagate=False))
-        return self._consensus(looks)[0]
+        return best_look(looks, policy, self._cut)[0]
 
-    def _consensus(self, looks: list[_Look]) -> tuple[_Look, bool]:
-        """Return the look that the others bear out best, and whether that is beyond doubt.
-
-        The network's own score cannot compare scales well: a nucleus, its nucleolus and its
-        cluster are all good objects. But at a wrong scale an answer is an accident, so answers
-        that agree across scales are to be trusted.
-        """
-        policy, cut = self._policy, logit(self._request.threshold)
-        scores = np.array([look.state.score for look in looks])
-        agreed = np.zeros((len(looks), len(looks)))
-        for (i, one), (j, two) in combinations(enumerate(looks), 2):
-            agreed[i, j] = agreed[j, i] = agreement(
-                one.settled, one.state.view, two.settled, two.state.view, cut
-            )
-        others = scores * (1 - np.eye(len(looks)))
-        support = (agreed * others).sum(axis=1) / np.maximum(others.sum(axis=1), 1e-9)
-        whole = np.where([any(look.touched) for look in looks], policy.cut_worth, 1.0)
-        best = int(np.argmax(whole * scores**2 * (support + policy.agreement_base)))
-        borne_out = int((agreed[best] >= policy.sure_agreement).sum()) >= 2
-        return looks[best], bool(scores[best] >= policy.sure_score and borne_out)
-
-    def _review(self, look: _Look) -> _Look:
+    def _review(self, look: Look) -> Look:
         """Take new views until one fits the object found in it."""
         seen = {look.state.view}
         for _ in range(self._policy.max_reviews):
@@ -287,26 +260,26 @@ class Interaction:
             seen.add(view)
             carried = self._carried(look.state, view) if self._policy.feed_reviews else None
             fresh = self._look(view, self._fed(carried, view))
-            if self._length(fresh.found) < self._policy.lost_share * self._length(look.found):
+            if fresh.length < self._policy.lost_share * look.length:
                 break  # the object was lost on the way: the view before is the better one
             look = fresh
         return look
 
-    def _look(self, view: View, previous: Halves | None, propagate: bool = True) -> _Look:
+    def _look(self, view: View, previous: Halves | None, propagate: bool = True) -> Look:
         """Ask the network about a view, with EM if that is on and `propagate`."""
         answer = self._decode(view, previous, propagate and self._request.value_propagation)
-        logits, propagated = _half(answer.logits), _half(answer.propagated)
-        assert logits is not None
+        logits = _half(answer.logits)
+        propagated = None if answer.propagated is None else _half(answer.propagated)
         return self._judge(
             ObjectState(self._request.prompts, view, previous, logits, propagated, answer.score)
         )
 
-    def _judge(self, state: ObjectState) -> _Look:
+    def _judge(self, state: ObjectState) -> Look:
         """Find the object in an answer."""
         request, shape = self._request, self._source.shape
         settled = self._settled(state.shown(request.value_propagation), state)
         found, touched = outline(settled, state.view, shape, request.threshold)
-        return _Look(state, settled, found, touched)
+        return Look(state, settled, found, touched)
 
     def _settled(self, logits: Halves, state: ObjectState) -> Floats:
         """Settle logits in the view of a state, by its prompts."""
@@ -355,19 +328,12 @@ class Interaction:
             fed = _painted(fed, self._request.paint, view)
         return None if fed is None else fed.astype(np.float16)
 
-    def _known(self, look: _Look) -> Bounds | None:
+    def _known(self, look: Look) -> Bounds | None:
         """Return the box of the mask found and of all positive prompts."""
         boxes = [p.bounds for p in self._request.prompts if getattr(p, "positive", True)]
         if look.found is not None:
             boxes.append(look.found)
         return clip_bounds(joint_bounds(boxes), self._source.shape) if boxes else None
-
-    def _length(self, bounds: Bounds | None) -> float:
-        """Longer side of a box in widths of a pixel, 0 for none."""
-        if bounds is None:
-            return 0.0
-        height = (bounds[2] - bounds[0] + 1) * self._source.aspect
-        return max(height, bounds[3] - bounds[1] + 1)
 
     def _bounds(self) -> Bounds:
         bounds = joint_bounds(prompt.bounds for prompt in self._request.prompts)
@@ -401,9 +367,9 @@ def _only_takes_out(prompt: Prompt) -> bool:
     return isinstance(prompt, Polygon) and not prompt.positive
 
 
-def _half(logits: Floats | None) -> Halves | None:
+def _half(logits: Floats) -> Halves:
     """Round to float16; beyond 60,000 a logit says nothing new."""
-    return None if logits is None else logits.clip(-6e4, 6e4).astype(np.float16)
+    return logits.clip(-6e4, 6e4).astype(np.float16)
 
 
 def _ms_since(start: float) -> float:
