@@ -51,6 +51,16 @@ def test_preview_marks_the_rim() -> None:
     assert (preview.layer.data[0][MASK[0]] == RIM).all()
 
 
+def test_mask_is_told_of_once_and_the_extent_of_all_layers_is_left_alone() -> None:
+    preview, told = Preview(Frame(image())), []
+    preview.layer.events.set_data.connect(lambda event: told.append("data"))
+    preview.layer.events.extent.connect(lambda event: told.append("extent"))
+    for row in (7, 8):
+        preview.show(MASK, row, 11)
+    assert told == ["data", "data"]
+    np.testing.assert_allclose(preview.layer.extent.world, [(8, 11), (10, 15)])
+
+
 def test_preview_of_nothing_shows_nothing() -> None:
     preview = Preview(Frame(image()))
     preview.show(MASK, 3, 4)

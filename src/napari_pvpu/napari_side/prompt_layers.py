@@ -26,6 +26,7 @@ from napari_pvpu.napari_side.prompt_rows import (
     dress,
     make_layers,
     opposite,
+    points_of_rows,
     prompt_of_row,
     rows_of,
     set_defaults,
@@ -201,17 +202,22 @@ class PromptLayers:
     def _finished(self) -> Iterator[tuple[PromptLayer, int, int, Prompt | PromptError]]:
         """Yield layer, index, order and prompt of each row that is no longer being drawn."""
         for layer in self.layers:
-            for index, (polarity, order) in enumerate(rows_of(layer)):
-                if order not in (UNORDERED, SPARE):
-                    yield layer, index, order, self._prompt(layer, index, polarity, order)
+            rows = [
+                (index, polarity, order)
+                for index, (polarity, order) in enumerate(rows_of(layer))
+                if order not in (UNORDERED, SPARE)
+            ]
+            points = points_of_rows(layer, [index for index, _, _ in rows], self._frame)
+            for (index, polarity, order), there in zip(rows, points, strict=True):
+                yield layer, index, order, self._prompt(layer, index, polarity, order, there)
 
     def _prompt(
-        self, layer: PromptLayer, index: int, polarity: str, order: int
+        self, layer: PromptLayer, index: int, polarity: str, order: int, points: Any
     ) -> Prompt | PromptError:
         if layer is self.strokes and order in self._stray:
             return PromptError("to draw a box, press in one corner and drag to the other")
         try:
-            return prompt_of_row(layer, index, polarity, self._frame)
+            return prompt_of_row(layer, index, polarity, points, self._frame)
         except PromptError as error:
             return error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from napari.layers import Points, Shapes
 
 from napari_pvpu.errors import PromptError
@@ -27,6 +28,7 @@ __all__ = [
     "filled_rows",
     "make_layers",
     "opposite",
+    "points_of_rows",
     "prompt_of_row",
     "rows_of",
     "set_defaults",
@@ -89,8 +91,28 @@ def opposite(polarity: str) -> str:
     return NEGATIVE if polarity == POSITIVE else POSITIVE
 
 
-def prompt_of_row(layer: PromptLayer, index: int, polarity: str, frame: Frame) -> Prompt:
-    """Read a row as a prompt in pixels of the image.
+def points_of_rows(
+    layer: PromptLayer, indices: Sequence[int], frame: Frame
+) -> list[npt.NDArray[np.float64]]:
+    """Return the points of several rows, each (n, 2), (row, col) in pixels of the image.
+
+    All at once: the way from one layer to the other takes long to find.
+    """
+    if not indices:
+        return []
+    rows = [np.atleast_2d(layer.data[index]) for index in indices]
+    points = frame.read(np.concatenate(rows), layer)
+    return np.split(points, np.cumsum([len(row) for row in rows])[:-1])
+
+
+def prompt_of_row(
+    layer: PromptLayer,
+    index: int,
+    polarity: str,
+    points: npt.NDArray[np.float64],
+    frame: Frame,
+) -> Prompt:
+    """Read a row, whose points `points_of_rows` has returned, as a prompt in pixels of the image.
 
     Points are clicks, lines and paths are scribbles, polygons are polygons, anything else is the
     box around it.
@@ -100,7 +122,6 @@ def prompt_of_row(layer: PromptLayer, index: int, polarity: str, frame: Frame) -
     PromptError
         If it has no area, is a single point, or lies wholly outside the image.
     """
-    points = frame.read(layer.data[index], layer)
     positive = polarity == POSITIVE
     if isinstance(layer, Points):
         prompt: Prompt = Click(tuple(points[0]), positive)

@@ -113,7 +113,8 @@ class Preview:
             self.match()
         # New data would make it one to paint on.
         self.layer.editable = self._room is not None
-        self.layer.refresh()
+        # It lies within the image: what all layers cover stays, which napari would look at anew.
+        self.layer.refresh(extent=False)
 
     def _with_room(self, room: Box) -> tuple[npt.NDArray[np.bool_], tuple[int, int]]:
         (row, col), (height, width) = self._place, self._mask.shape
