@@ -178,6 +178,14 @@ def test_carrying_needs_an_annotated_plane_of_that_slicing() -> None:
     assert session.confidences(1) == {}, "lines of a section are no annotated planes"
     with pytest.raises(SessionError, match=r"no annotated plane .* along Z"):
         session.propagate(1)
+    session.plane = (32,)
+    session.add(Click((8, 10)))
+    session.accept()
+    session.plane = session.plane_at(X=30)
+    with pytest.raises(SessionError, match="no annotated section along X"):
+        session.propagate(2)
+    with pytest.raises(SessionError, match="no pixel in section X = 30"):
+        session.open_object(2)
     with pytest.raises(SessionError, match="choose from Y"):
         session.propagate(1, axis="Z", plane=(-1, 22, -1))
 

@@ -206,7 +206,7 @@ class LabelEdits(SessionSteps):
         box = self._box_in(record, object_id, self._plane)
         if box is None:
             raise SessionError(
-                f"object {object_id} has no pixel in plane {self._plane}; go to "
+                f"object {object_id} has no pixel in {self._grid.told(self._plane)}; go to "
                 f"{' or '.join(map(str, sorted(record.boxes)[:3]))} first"
             )
         if area_of(box) > MOST_DENSE:

@@ -125,6 +125,15 @@ class Grid:
         whole = self.whole(plane)
         return "".join(letter for letter, at in zip(self.axes, whole, strict=True) if at != SHOWN)
 
+    def told(self, plane: Plane) -> str:
+        """Name a plane: ``"plane (4,)"``, or ``"section Y = 30"``."""
+        if not self.is_section(plane):
+            return f"plane {plane}"
+        cut = [
+            f"{letter} = {at}" for letter, at in zip(self.axes, plane, strict=True) if at != SHOWN
+        ]
+        return f"section {', '.join(cut)}"
+
     def window(self, plane: Plane, box: PixelBox) -> tuple[int | slice, ...]:
         """Return the index of a part of a plane in an array with the grid's axes."""
         index: list[int | slice] = list(self.whole(plane))

@@ -61,8 +61,8 @@ class StackEdits(LabelEdits):
         known = {*record.boxes, *record.ties.across}
         if on and all(at == here or not record.ties.is_annotated(at) for at in known):
             raise SessionError(
-                f"object {object_id} was annotated in plane {here} alone, so nothing would be "
-                "left to carry; delete it, or go to a plane where it is not"
+                f"object {object_id} was annotated in {self._grid.told(here)} alone, so nothing "
+                "would be left to carry; delete it, or go to a plane where it is not"
             )
         ends = {*record.ties.ends, here} if on else {*record.ties.ends} - {here}
         ties = replace(record.ties, ends=tuple(sorted(ends)))

@@ -114,6 +114,11 @@ class Stacks(StackEdits):
             if record.ties.is_annotated(at)
         }
         anchors = {position: mask for position, mask in masks.items() if mask is not None}
+        if not anchors and self._grid.is_section(here):
+            raise SessionError(
+                f"object {object_id} has no annotated section along {self._grid.axes[along]}; open "
+                "it in one that shows it well, correct it, accept it, and carry it then"
+            )
         if not anchors:
             raise SessionError(
                 f"object {object_id} has no annotated plane on the line through plane {here} "
