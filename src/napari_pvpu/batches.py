@@ -47,9 +47,7 @@ class Batches(LabelEdits, Prompting):
         OverlapError
             As from `accept`; then nothing has changed.
         """
-        region = self.commit(self.compute(self.request_next(prompts, overlap=overlap)))
-        assert region is not None  # nothing can have come between
-        return region
+        return self._answered(self.request_next(prompts, overlap=overlap))
 
     def request_next(
         self,

@@ -57,9 +57,7 @@ class Prompting(SessionSteps):
         PromptError
             If a prompt lies outside the image.
         """
-        region = self.commit(self.compute(self.request(prompts, view_hint)))
-        assert region is not None  # nothing can have come between
-        return region
+        return self._answered(self.request(prompts, view_hint))
 
     def request(
         self,
@@ -114,6 +112,12 @@ class Prompting(SessionSteps):
             paint=current.paint if current else None,
             origin=origin,
         )
+
+    def _answered(self, request: Request) -> ChangedRegion:
+        """Do what remains of a request at once."""
+        region = self.commit(self.compute(request))
+        assert region is not None  # nothing can have come between
+        return region
 
     def is_current(self, request: Request) -> bool:
         """Tell whether an answer to this request would still be taken."""

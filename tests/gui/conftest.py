@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import gc
+import os
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from napari import settings as napari_settings
+from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
+from flood_engine import FloodEngine
+from napari_pvpu import attach
 from napari_pvpu.napari_side import journaling, preferences, stage
+from napari_pvpu.napari_side.controller import Controller
 from napari_pvpu.napari_side.preferences import PLUGIN, Preferred
 
 if TYPE_CHECKING:
@@ -25,7 +30,11 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from napari.viewer import Viewer
 
+    from napari_pvpu.napari_side.panel import Panel
     from napari_pvpu.networks.config import ModelConfig
+
+# Widgets that a viewer leaves behind fail its test.
+os.environ["NAPARI_STRICT_QT"] = "raise"
 
 NO_KEY = Qt.KeyboardModifier.NoModifier
 LEFT = Qt.MouseButton.LeftButton
@@ -157,3 +166,52 @@ class Mouse:
 def make_mouse() -> type[Mouse]:
     """Hand out `Mouse`."""
     return Mouse
+
+
+@pytest.fixture
+def viewer(make_napari_viewer: Callable[..., Viewer], blobs: np.ndarray) -> Viewer:
+    """A viewer on the screen that shows the blobs."""
+    viewer = make_napari_viewer(show=True)
+    viewer.add_image(blobs, name="blobs")
+    return viewer
+
+
+@pytest.fixture
+def controller(viewer: Viewer) -> Controller:
+    """Of that viewer, ready to work, without a panel."""
+    controller = attach(viewer)
+    assert controller.wait()
+    return controller
+
+
+@pytest.fixture
+def panel(viewer: Viewer) -> Panel:
+    """Docked in that viewer, ready to work."""
+    _, panel = viewer.window.add_plugin_dock_widget("napari-pvpu", "Segment")
+    assert panel.controller.wait()
+    return panel
+
+
+@pytest.fixture
+def mouse(viewer: Viewer) -> Mouse:
+    """Over the blobs in that viewer."""
+    return Mouse(viewer, viewer.layers["blobs"])
+
+
+@pytest.fixture
+def make_flooded(qapp: QApplication) -> Iterator[Callable[..., Controller]]:
+    """Make controllers of images in viewers without a window; their network is a flood fill."""
+    made = []
+
+    def make(data: Any, **options: Any) -> Controller:
+        viewer = ViewerModel()
+        viewer.add_image(data, name="blobs", **options)
+        controller = Controller(viewer)
+        controller._engine = FloodEngine()
+        controller.open()
+        made.append((viewer, controller))  # which holds the viewer weakly
+        return controller
+
+    yield make
+    for _, controller in made:
+        controller.close()

@@ -6,14 +6,11 @@ import threading
 
 import numpy as np
 import pytest
-from napari.components import ViewerModel
 
-from flood_engine import FloodEngine
 from napari_pvpu import Click
 from napari_pvpu.insight import PropagationComparison
 from napari_pvpu.napari_side import comparing
 from napari_pvpu.napari_side.comparing import ADDED, REMOVED, RIM, SIDE, picture
-from napari_pvpu.napari_side.controller import Controller
 from napari_pvpu.napari_side.views.compare_section import CompareSection
 from napari_pvpu.records import Timing
 from napari_pvpu.source import ImageSource
@@ -47,15 +44,10 @@ def test_what_changes_is_tinted_in_both_pictures() -> None:
 
 
 @pytest.fixture
-def controller(blobs, qtbot):
-    viewer = ViewerModel()
-    viewer.add_image(np.stack([blobs, blobs]), name="blobs")
-    controller = Controller(viewer)
-    controller._engine = FloodEngine()
-    controller.open()
+def controller(make_flooded, blobs):
+    controller = make_flooded(np.stack([blobs, blobs]))
     assert controller.wait()
-    yield controller
-    controller.close()
+    return controller
 
 
 @pytest.mark.gui

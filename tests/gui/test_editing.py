@@ -7,7 +7,7 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
-from napari_pvpu import Click, attach
+from napari_pvpu import Click
 from napari_pvpu.napari_side.panel import Panel
 from napari_pvpu.prompts import PriorMask
 
@@ -18,24 +18,6 @@ SHIFT = Qt.KeyboardModifier.ShiftModifier
 TWO = np.zeros((96, 128), np.uint16)
 TWO[20:40, 30:50] = 1
 TWO[20:40, 50:70] = 2
-
-
-@pytest.fixture
-def viewer(make_napari_viewer):
-    return make_napari_viewer(show=True)
-
-
-@pytest.fixture
-def controller(viewer, blobs):
-    viewer.add_image(blobs, name="blobs")
-    controller = attach(viewer)
-    assert controller.wait()
-    return controller
-
-
-@pytest.fixture
-def mouse(controller, viewer, make_mouse):
-    return make_mouse(viewer, viewer.layers["blobs"])
 
 
 @pytest.fixture

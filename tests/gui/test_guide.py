@@ -62,25 +62,6 @@ def test_what_a_click_does(situation, told) -> None:
     assert what_a_click_does(**{**usual, **situation}) == told
 
 
-@pytest.fixture
-def viewer(make_napari_viewer, blobs):
-    viewer = make_napari_viewer(show=True)
-    viewer.add_image(blobs, name="blobs")
-    return viewer
-
-
-@pytest.fixture
-def panel(viewer):
-    _, panel = viewer.window.add_plugin_dock_widget("napari-pvpu", "Segment")
-    assert panel.controller.wait()
-    return panel
-
-
-@pytest.fixture
-def mouse(panel, viewer, make_mouse):
-    return make_mouse(viewer, viewer.layers["blobs"])
-
-
 def move(mouse, position, modifier=Qt.KeyboardModifier.NoModifier) -> None:
     there = mouse.on_canvas(position)
     for place in (there + QPoint(1, 1), there):

@@ -19,22 +19,6 @@ SHIFT = Qt.KeyboardModifier.ShiftModifier
 Key = Qt.Key
 
 
-@pytest.fixture
-def viewer(make_napari_viewer, blobs):
-    viewer = make_napari_viewer(show=True)
-    viewer.add_image(blobs, name="blobs")
-    return viewer
-
-
-@pytest.fixture
-def panel(viewer):
-    _, panel = viewer.window.add_plugin_dock_widget("napari-pvpu", "Segment")
-    assert panel.controller.wait()
-    QTest.qWait(1)
-    viewer.window._qt_window.activateWindow()
-    return panel
-
-
 class Keyboard:
     """Types at whatever has the keyboard, as the window system would have it."""
 
@@ -57,7 +41,9 @@ class Keyboard:
 
 
 @pytest.fixture
-def keyboard(panel, qtbot) -> Keyboard:
+def keyboard(panel, viewer, qtbot) -> Keyboard:
+    QTest.qWait(1)
+    viewer.window._qt_window.activateWindow()
     keyboard = Keyboard(panel)
     qtbot.waitUntil(lambda: QApplication.focusWidget() is not None)
     return keyboard

@@ -16,24 +16,6 @@ ONE = Click((30, 40))
 
 
 @pytest.fixture
-def viewer(make_napari_viewer):
-    return make_napari_viewer(show=True)
-
-
-@pytest.fixture
-def controller(viewer, blobs):
-    viewer.add_image(blobs, name="blobs")
-    controller = attach(viewer)
-    assert controller.wait()
-    return controller
-
-
-@pytest.fixture
-def mouse(controller, viewer, make_mouse):
-    return make_mouse(viewer, viewer.layers["blobs"])
-
-
-@pytest.fixture
 def paint(controller, viewer):
     """The layer to paint on, with the brush in hand."""
     controller.use_paint()
@@ -148,8 +130,7 @@ def test_answer_that_comes_amid_a_stroke_waits(controller, mouse, paint) -> None
     np.testing.assert_array_equal(shown, controller.session.mask)
 
 
-def test_paint_before_the_model_is_there_is_kept(viewer, blobs, make_mouse) -> None:
-    viewer.add_image(blobs, name="blobs")
+def test_paint_before_the_model_is_there_is_kept(viewer, make_mouse) -> None:
     controller = attach(viewer)
     controller.use_paint()
     assert controller.session is None
@@ -169,8 +150,8 @@ def test_paint_before_the_model_is_there_is_kept(viewer, blobs, make_mouse) -> N
         pytest.param((96, 128), {"scale": (0.5, 2), "rotate": 20}, id="scaled and turned"),
     ],
 )
-def test_brush_paints_where_the_mouse_is(viewer, make_mouse, shape, options) -> None:
-    rng = np.random.default_rng(0)
+def test_brush_paints_where_the_mouse_is(make_napari_viewer, make_mouse, shape, options) -> None:
+    viewer, rng = make_napari_viewer(show=True), np.random.default_rng(0)
     image = viewer.add_image(rng.integers(0, 255, shape, np.uint8), name="image", **options)
     controller = attach(viewer)
     assert controller.wait()

@@ -6,20 +6,9 @@ import pytest
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtTest import QTest
 
-from napari_pvpu import attach
-
 pytestmark = pytest.mark.gui
 
 CONTROL = Qt.KeyboardModifier.ControlModifier
-
-
-@pytest.fixture
-def controller(make_napari_viewer, blobs):
-    viewer = make_napari_viewer(show=True)
-    viewer.add_image(blobs, name="blobs")
-    controller = attach(viewer)
-    assert controller.wait()
-    return controller
 
 
 def test_undo_within_an_acceptance_takes_back_the_acceptance(controller, make_mouse, qtbot) -> None:
