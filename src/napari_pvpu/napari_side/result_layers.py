@@ -235,8 +235,8 @@ class Results:
             if len(values):
                 found.append((*indices, values))
         if found:
-            *indices, values = (np.concatenate(each) for each in zip(*found, strict=True))
-            write(self.layer, tuple(indices), values)
+            *where, written = (np.concatenate(each) for each in zip(*found, strict=True))
+            write(self.layer, tuple(where), written)
 
     def _write(self, labels: npt.NDArray[np.unsignedinteger], plane: Plane, box: Box) -> None:
         for block in blocks(box):
