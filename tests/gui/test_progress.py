@@ -53,6 +53,15 @@ def test_what_takes_long_is_shown_with_its_share_and_then_goes(panel, gate, qtbo
     assert not telling.bar.isVisible()
 
 
+def test_bar_goes_to_and_fro_when_nobody_knows_how_much_is_left(panel, gate, qtbot) -> None:
+    bar, seen = panel.telling.bar, []
+    panel.controller.progress.changed.connect(lambda: seen.append(bar.value()))
+    panel.controller._worker.submit("Counting sheep", gate.wait, do_nothing, do_nothing)
+    qtbot.waitUntil(lambda: len(seen) >= 3)
+    assert len(set(seen)) == len(seen), "it moves each time"
+    assert bar.maximum() > 0, "else Qt moves it, and draws the whole window each time"
+
+
 def test_quick_work_shows_nothing(panel, qtbot) -> None:
     shown = []
     panel.controller.progress.changed.connect(lambda: shown.append(panel.controller.progress.shown))

@@ -16,7 +16,7 @@ __all__ = ["Progress", "title_of"]
 
 PATIENCE = 0.5
 """Seconds of work after which it is shown."""
-INTERVAL_MS = 100
+INTERVAL_MS = 250
 
 TITLES = {
     "open": "Getting ready",

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["Telling"]
 
 BAR_WIDTH = 60
+TURNS = 10
+"""Steps from one end of the bar to the other."""
 HINT_LINES = 4
 """Lines that the hint always has room for, so that nothing jumps when it changes."""
 
@@ -36,7 +38,7 @@ class Telling(QWidget):
 
     def __init__(self, controller: Controller) -> None:
         super().__init__()
-        self._controller = controller
+        self._controller, self._turn = controller, 0
         self.hint, self.measured = QLabel(), QLabel()
         self.hint.setObjectName("hint")
         self.measured.setObjectName("measured")
@@ -76,6 +78,15 @@ class Telling(QWidget):
         self.hint.setText(next_step(self._controller))
         self.measured.setText(measured(self._controller))
 
+    def _to_and_fro(self) -> tuple[int, int]:
+        """Return where the bar is next when nobody knows how much is done.
+
+        Qt would move it itself, sixty times a second, and draw the whole window each time: without
+        a graphics card that takes the processor from what is waited for.
+        """
+        self._turn = (self._turn + 1) % (2 * TURNS)
+        return min(self._turn, 2 * TURNS - self._turn), TURNS
+
     def render_theme(self, colors: Colors) -> None:
         """Draw the icon in the theme's colours."""
         self.cancel.setIcon(draw_icon("reset", colors.text))
@@ -84,7 +95,7 @@ class Telling(QWidget):
         progress = self._controller.progress
         self._below.setCurrentIndex(int(progress.shown))
         if progress.shown:
-            part, whole = progress.share or (0, 0)  # a range of nothing is shown as going on
+            part, whole = progress.share or self._to_and_fro()
             self.doing.setText(progress.title)
             self.bar.setRange(0, whole)
             self.bar.setValue(part)
