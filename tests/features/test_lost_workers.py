@@ -12,27 +12,16 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-import torch
 
 from napari_pvpu.features import embedding
 from napari_pvpu.features.embedding import embed_images
 from napari_pvpu.features.precompute import EmbedSettings
-from napari_pvpu.networks.models import build_model
-from napari_pvpu.networks.weights import save_weights
 
 pytestmark = pytest.mark.skipif(
     not hasattr(signal, "SIGKILL"), reason="nothing is killed so on Windows"
 )
 
 LONG = bool(os.environ.get("NAPARI_PVPU_LONG"))
-
-
-@pytest.fixture(scope="module")
-def weights(small_config, tmp_path_factory):
-    torch.manual_seed(3)
-    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    save_weights(build_model(small_config), path)
-    return str(path)
 
 
 @pytest.fixture

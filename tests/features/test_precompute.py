@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tifffile
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -33,22 +32,12 @@ from napari_pvpu.features.precompute import (
 )
 from napari_pvpu.features.store import FeatureStore
 from napari_pvpu.features.store_files import stored_files
-from napari_pvpu.networks.models import build_model
-from napari_pvpu.networks.weights import save_weights
 from napari_pvpu.prompts import Click
 from napari_pvpu.segmenter import Segmenter
 from napari_pvpu.views import first_views
 from small_presets import made_up_scene
 
 lengths = st.integers(1, 700)
-
-
-@pytest.fixture(scope="module")
-def weights(small_config, tmp_path_factory):
-    torch.manual_seed(3)
-    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    save_weights(build_model(small_config), path)
-    return str(path)
 
 
 @pytest.fixture

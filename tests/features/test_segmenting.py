@@ -7,24 +7,13 @@ import json
 import numpy as np
 import pytest
 import tifffile
-import torch
 from PIL import Image
 from typer.testing import CliRunner
 
 from napari_pvpu.cli import app
 from napari_pvpu.export import FORMATS, read_label_image
-from napari_pvpu.networks.models import build_model
-from napari_pvpu.networks.weights import save_weights
 from napari_pvpu.segmenter import Segmenter
 from small_presets import made_up_scene
-
-
-@pytest.fixture(scope="module")
-def weights(small_config, tmp_path_factory):
-    torch.manual_seed(3)
-    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    save_weights(build_model(small_config), path)
-    return str(path)
 
 
 @pytest.fixture

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from napari.components import ViewerModel
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
-from flood_engine import FloodEngine
 from napari_pvpu import Click, attach
 from napari_pvpu.journal import read_journal
-from napari_pvpu.napari_side.controller import Controller
 from napari_pvpu.replay import replay
 
 pytestmark = pytest.mark.gui
@@ -22,27 +19,9 @@ SHIFT = Qt.KeyboardModifier.ShiftModifier
 
 
 @pytest.fixture
-def make_controller(qapp):
-    """Make controllers of viewers without a window."""
-    made = []
-
-    def make(data, **options) -> Controller:
-        viewer = ViewerModel()
-        viewer.add_image(data, name="blobs", **options)
-        made.append((Controller(viewer), viewer))
-        made[-1][0]._engine = FloodEngine()
-        made[-1][0].open()
-        return made[-1][0]
-
-    yield make
-    for controller, _ in made:
-        controller.close()
-
-
-@pytest.fixture
-def controller(make_controller, blobs):
+def controller(make_flooded, blobs):
     """One accepted object, with id 1."""
-    controller = make_controller(blobs)
+    controller = make_flooded(blobs)
     assert controller.wait()
     controller.add(ONE)
     assert controller.accept() == 1
@@ -183,8 +162,8 @@ def test_painted_while_an_answer_is_on_its_way(controller, objects) -> None:
     assert objects.data[60, 90] == 2, "it was accepted afterwards"
 
 
-def test_what_is_painted_before_there_is_a_session_is_in_it(make_controller, blobs) -> None:
-    controller = make_controller(blobs)
+def test_what_is_painted_before_there_is_a_session_is_in_it(make_flooded, blobs) -> None:
+    controller = make_flooded(blobs)
     draw(layer_of(controller), (80, 20), (80, 40))
     assert controller.wait()
     QTest.qWait(1)
@@ -193,8 +172,8 @@ def test_what_is_painted_before_there_is_a_session_is_in_it(make_controller, blo
 
 
 @pytest.mark.parametrize("edited", [2, 3])
-def test_planes_of_a_stack(make_controller, blobs, edited) -> None:
-    controller = make_controller(np.stack([blobs] * 4), axis_labels=("z", "y", "x"))
+def test_planes_of_a_stack(make_flooded, blobs, edited) -> None:
+    controller = make_flooded(np.stack([blobs] * 4), axis_labels=("z", "y", "x"))
     assert controller.wait()
     controller.viewer.dims.set_point(0, 2)
     objects = layer_of(controller)
@@ -211,8 +190,8 @@ def test_planes_of_a_stack(make_controller, blobs, edited) -> None:
 
 
 @pytest.mark.parametrize("order", [(1, 0, 2), (2, 0, 1), (0, 2, 1)])
-def test_the_canvas_may_show_other_axes(make_controller, blobs, order) -> None:
-    controller = make_controller(np.stack([blobs] * 20), axis_labels=("z", "y", "x"))
+def test_the_canvas_may_show_other_axes(make_flooded, blobs, order) -> None:
+    controller = make_flooded(np.stack([blobs] * 20), axis_labels=("z", "y", "x"))
     assert controller.wait()
     controller.viewer.dims.order = order
     objects = layer_of(controller)
