@@ -69,6 +69,13 @@ def test_filling_again_changes_nothing(found: Collected) -> None:
     assert fill_card(once, found, CREDITS) == once
 
 
+def test_a_command_of_its_own_stays_a_block_of_code(found: Collected) -> None:
+    card = "<!-- table:begin command -->\n<!-- table:end -->"
+    blank, command, *_ = fill_card(card, found).splitlines()[1:]
+    assert not blank
+    assert command.startswith("    napari-pvpu evaluate DATA --report OUT ")
+
+
 def test_markers_without_a_name_take_all_that_was_measured(found: Collected) -> None:
     filled = fill_card("<!-- table:begin -->\n<!-- table:end -->", found, CREDITS, "FACTS")
     for start in (

@@ -164,7 +164,9 @@ def fill_card(
 
     def fill(block: re.Match[str]) -> str:
         inside = _inside(block["name"], found, known, facts)
-        return f"{block['begin']}\n{inside.strip()}\n\n{block['end']}"
+        # A command keeps its indent, which makes it a block of code.
+        lines = inside.strip("\n")
+        return f"{block['begin']}\n{lines}\n\n{block['end']}"
 
     return _BLOCK.sub(fill, text)
 
