@@ -69,7 +69,6 @@ def test_object_at_work_is_carried_both_ways_by_a_key(begin, viewer, make_mouse,
 def test_panel_shows_progress_and_confidences(begin, viewer, qtbot) -> None:
     controller, _ = begin(planes=7)
     panel = Panel(viewer)
-    qtbot.addWidget(panel)
     section = panel.sections["volume"]
     panel.folds["volume"].expand(animate=False)
     panel.show()
@@ -101,6 +100,24 @@ def test_panel_shows_progress_and_confidences(begin, viewer, qtbot) -> None:
     )
     assert viewer.dims.current_step[0] == 3
     assert controller.session.plane == (3,)
+    panel.close()
+
+
+def test_what_appears_in_an_unfolded_section_squeezes_nothing(begin, viewer, qtbot) -> None:
+    begin(planes=7)
+    panel = Panel(viewer)
+    panel.resize(300, 700)
+    panel.show()
+    fold = panel.folds["volume"]
+    fold.expand()
+    section = fold.view
+    section.strip.show_planes({2: 0.9, 3: 0.8}, 7, 2)
+    section.strip.show()
+    section.said.setText("Object 1 is in planes 2 to 5. " * 5)
+    wanted = section.heightForWidth(section.width())
+    qtbot.waitUntil(lambda: section.height() >= wanted)
+    for part in (section.axis, section.first, section.both, section.strip):
+        assert part.height() >= part.sizeHint().height()
     panel.close()
 
 

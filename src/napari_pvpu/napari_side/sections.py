@@ -15,11 +15,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QSizePolicy, QWidget
 from superqt import QCollapsible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from qtpy.QtCore import QEvent, QObject
 
     from napari_pvpu.napari_side.controller import Controller
 
@@ -85,6 +87,10 @@ SECTIONS = (
 """All of them; add yours here."""
 
 
+UNBOUNDED = (1 << 24) - 1
+"""Qt's height of what has no greatest height (QWIDGETSIZE_MAX)."""
+
+
 class Fold(QCollapsible):
     """A title that folds a view away, folded at first, when there is no view yet.
 
@@ -107,9 +113,11 @@ class Fold(QCollapsible):
         self.layout().setContentsMargins(0, 0, 0, 0)
         self.layout().setSpacing(0)
         self.content().layout().setContentsMargins(0, 0, 0, 4)
-        # What is folded away is not on the way of Tab either, and takes no width.
+        # The base class takes no more than its size hint, which knows nothing of lines that wrap.
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+        self.layout().setAlignment(Qt.AlignmentFlag(0))
         self.content().hide()
-        self.toggled.connect(self.content().setVisible)
+        self.toggled.connect(self._on_toggled)
         self.toggleButton().setObjectName("fold")
         self.toggleButton().setFocusPolicy(Qt.FocusPolicy.TabFocus)
 
@@ -128,6 +136,16 @@ class Fold(QCollapsible):
         """Show what is folded away."""
         self._make()
         super().expand(animate)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Leave the height of what is unfolded to its layout, for the same reason."""
+        return False
+
+    def _on_toggled(self, on: bool) -> None:
+        # What is folded away is not on the way of Tab either, and takes no width.
+        self.content().setVisible(on)
+        if on:
+            self.content().setMaximumHeight(UNBOUNDED)
 
     def _make(self) -> None:
         if self._view is not None:
