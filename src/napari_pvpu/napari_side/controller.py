@@ -197,8 +197,7 @@ class Controller(Comparing, SeriesActions, Volumes):
     def copy_as_python(self) -> None:
         """Put a script on the clipboard that does all that was done to this image again."""
         self.wait()
-        if self._workspace is not None:
-            copy_script(self._workspace, self.model)
+        copy_script(self._workspace, self.model)
 
     def keyboard_cursor(self) -> None:
         """Show a cross that draws by keys in place of the mouse, or put it away."""

@@ -21,7 +21,7 @@ print(f"{len(session.objects)} objects written to {out}")
 """
 
 
-def script_of(workspace: Workspace, model: str) -> str | None:
+def script_of(workspace: Workspace | None, model: str) -> str | None:
     """Return a script that makes the same objects again and writes them; None without a session.
 
     It reads the file that the image layer was read from. Where there is none, as with a sample,
@@ -29,14 +29,14 @@ def script_of(workspace: Workspace, model: str) -> str | None:
 
     Parameters
     ----------
-    workspace : Workspace
-        Of the image.
+    workspace : Workspace or None
+        Of the image, if there is one.
     model : str
         Name of the model, or the path of its weights.
     """
-    session = workspace.session
-    if session is None:
+    if workspace is None or workspace.session is None:
         return None
+    session = workspace.session
     path = workspace.image.source.path
     known = path is not None and os.path.exists(path)
     text = session.to_python(os.path.abspath(path) if known else None, model)
@@ -44,11 +44,11 @@ def script_of(workspace: Workspace, model: str) -> str | None:
     return f"{head}import sys\n\nimport numpy as np\nimport tifffile\n{body}{OUT}"
 
 
-def copy_script(workspace: Workspace, model: str) -> None:
+def copy_script(workspace: Workspace | None, model: str) -> None:
     """Put the script on the clipboard and tell how to run it."""
     text = script_of(workspace, model)
-    if text is None:
-        show_info("There is nothing to copy before the model is loaded.")
+    if workspace is None or text is None:
+        show_info("There is nothing to copy before an image is open and the model is loaded.")
         return
     QGuiApplication.clipboard().setText(text)
     image = "" if workspace.image.source.path else "IMAGE "
