@@ -220,7 +220,7 @@ class ImageSource:
 
     @property
     def grid(self) -> Grid:
-        """Axes of all of the image, channels aside, and its lengths along them."""
+        """Axes of the image, channels aside, and its lengths along them; YX of a single plane."""
         return self._grid
 
     @property
@@ -292,6 +292,9 @@ class ImageSource:
         chosen._token = _Token(self._identity, wanted, self._shown)
         if self._grid.is_section(wanted):
             chosen._cut(wanted)
+        rows, cols = self._grid.shown(wanted)
+        chosen._grid = Grid("YX", self._grid.shape(wanted))
+        chosen._spacing = (self._spacing[rows], self._spacing[cols])
         return chosen
 
     def _cut(self, section: tuple[int, ...]) -> None:
