@@ -256,7 +256,8 @@ def page(values: dict[str, Any]) -> str:
             f"{HELD_OUT}th image, and {budget['scenes']} synthetic scenes. Judged on "
             f"{budget['objects']} objects of the images left out, by clicks at the middle of the "
             f"largest error, at {JUDGED_AT} px for all. No validation image was used. One run "
-            "each: differences below about 0.02 may be chance.",
+            "each, and what a step costs depends on what else the machine does: differences below "
+            "about 0.04 may be chance.",
             "",
             *about,
             "",
