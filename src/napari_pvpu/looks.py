@@ -66,6 +66,14 @@ def best_look(looks: Sequence[Look], policy: ViewPolicy, cut: float) -> tuple[Lo
         Numbers to go by.
     cut : float
         Logit above which a pixel belongs to the object.
+
+    Returns
+    -------
+    best : Look
+        One of `looks`.
+    sure : bool
+        Its score and two others' agreement with it reach the policy's marks, so that more looks
+        would change nothing.
     """
     scores = np.array([look.state.score for look in looks])
     agreed = np.zeros((len(looks), len(looks)))
