@@ -13,7 +13,8 @@ from napari_pvpu.masks import MaskRules
 from napari_pvpu.prompts import Box, Click, PriorMask
 from napari_pvpu.records import RawPrediction, Request
 from napari_pvpu.source import ImageSource
-from napari_pvpu.views import View, ViewPolicy
+from napari_pvpu.view_choice import ViewPolicy
+from napari_pvpu.views import View
 
 SHAPE = (600, 600)
 # The views below are those of these numbers, whatever the defaults are tuned to.

@@ -7,7 +7,8 @@ import numpy as np
 from napari_pvpu.looks import Look, best_look
 from napari_pvpu.prompts import Click
 from napari_pvpu.records import ObjectState
-from napari_pvpu.views import View, ViewPolicy
+from napari_pvpu.view_choice import ViewPolicy
+from napari_pvpu.views import View
 
 POLICY = ViewPolicy()
 WHOLE = (False,) * 4

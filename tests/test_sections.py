@@ -11,7 +11,8 @@ from napari_pvpu.errors import ImageError
 from napari_pvpu.prompts import Box, Click
 from napari_pvpu.sections import SHOWN, Grid
 from napari_pvpu.source import ImageSource
-from napari_pvpu.views import View, first_views
+from napari_pvpu.view_choice import first_views
+from napari_pvpu.views import View
 
 ZYX = Grid("ZYX", (3, 4, 5))
 TZYX = Grid("TZYX", (2, 3, 4, 5))

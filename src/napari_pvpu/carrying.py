@@ -21,7 +21,7 @@ from napari_pvpu.prompts import Click
 from napari_pvpu.propagation.carry_settings import CarrySettings
 from napari_pvpu.rendering import joint_box, paste
 from napari_pvpu.view_changes import carry_raster
-from napari_pvpu.views import extent_for, view_around
+from napari_pvpu.view_grid import extent_for, view_around
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,14 +10,14 @@ import numpy.typing as npt
 
 from napari_pvpu.records import ObjectState
 from napari_pvpu.view_changes import prior_probability
-from napari_pvpu.views import first_views
+from napari_pvpu.view_choice import first_views
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_pvpu.prompts import PriorMask, Prompt
     from napari_pvpu.records import ObjectRecord
-    from napari_pvpu.views import ViewPolicy
+    from napari_pvpu.view_choice import ViewPolicy
 
 __all__ = ["CurrentObject", "Origin", "Paint", "state_of_mask"]
 

@@ -21,7 +21,8 @@ from napari_pvpu.polygons import filled_in_view, told_of
 from napari_pvpu.prompts import Click, Polygon, PriorMask, Scribble, clip_bounds, joint_bounds
 from napari_pvpu.records import ObjectState, Prediction, RawPrediction, Timing
 from napari_pvpu.view_changes import carry_probability, carry_raster, prior_probability
-from napari_pvpu.views import extent_for, first_views, next_view, view_around
+from napari_pvpu.view_choice import first_views, next_view
+from napari_pvpu.view_grid import extent_for, view_around
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from napari_pvpu.propagation import CarrySettings, PropagationSettings
     from napari_pvpu.records import Request
     from napari_pvpu.source import ImageSource
-    from napari_pvpu.views import View, ViewPolicy
+    from napari_pvpu.view_choice import ViewPolicy
+    from napari_pvpu.views import View
 
 __all__ = ["Interaction", "Predictor", "draw_state"]
 

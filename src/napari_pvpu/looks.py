@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from napari_pvpu.prompts import Bounds
     from napari_pvpu.records import ObjectState
-    from napari_pvpu.views import Edges, ViewPolicy
+    from napari_pvpu.view_choice import ViewPolicy
+    from napari_pvpu.views import Edges
 
 __all__ = ["Look", "best_look"]
 

@@ -20,7 +20,7 @@ from napari_pvpu.operations import Operation, OperationLog
 from napari_pvpu.records import ChangedRegion, ObjectRecord, Request, Timing
 from napari_pvpu.rendering import paste, render
 from napari_pvpu.session_settings import OverlapRule, SessionSettings
-from napari_pvpu.views import ViewPolicy
+from napari_pvpu.view_choice import ViewPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

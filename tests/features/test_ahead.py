@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -22,8 +23,12 @@ from napari_pvpu.features.ahead import (
 from napari_pvpu.features.precompute import count_views, grid_views
 from napari_pvpu.prompts import Click
 from napari_pvpu.source import ImageSource
-from napari_pvpu.views import View, first_views, view_around
+from napari_pvpu.view_choice import first_views
+from napari_pvpu.view_grid import view_around
 from pictures import IMAGE, VOLUME
+
+if TYPE_CHECKING:
+    from napari_pvpu.views import View
 
 SIZE = 64
 

@@ -34,7 +34,7 @@ from napari_pvpu.features.store import FeatureStore
 from napari_pvpu.features.store_files import stored_files
 from napari_pvpu.prompts import Click
 from napari_pvpu.segmenter import Segmenter
-from napari_pvpu.views import first_views
+from napari_pvpu.view_choice import first_views
 from small_presets import made_up_scene
 
 lengths = st.integers(1, 700)

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from napari_pvpu.features.precompute import grid_views
 from napari_pvpu.prompts import Click
 from napari_pvpu.sections import SHOWN
-from napari_pvpu.views import ViewPolicy, extent_for, first_views, view_around
+from napari_pvpu.view_choice import ViewPolicy, first_views
+from napari_pvpu.view_grid import extent_for, view_around
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from napari_pvpu.errors import ConfigError, PvpuError, StoreError
 from napari_pvpu.features.image_files import open_image
 from napari_pvpu.prompts import Click
-from napari_pvpu.views import View, ViewPolicy, extent_for, first_views, view_around
+from napari_pvpu.view_choice import ViewPolicy, first_views
+from napari_pvpu.view_grid import extent_for, view_around
+from napari_pvpu.views import View
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

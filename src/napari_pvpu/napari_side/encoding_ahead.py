@@ -27,7 +27,7 @@ from napari_pvpu.features.ahead import (
 from napari_pvpu.features.precompute import count_views
 from napari_pvpu.napari_side.weakly import weakly
 from napari_pvpu.napari_side.worker import Worker
-from napari_pvpu.views import extent_for
+from napari_pvpu.view_grid import extent_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
