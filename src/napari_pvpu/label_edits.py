@@ -327,6 +327,17 @@ class LabelEdits(SessionSteps):
         origins = [current.origin for current in self._currents.values() if current.origin]
         return {each.object_id for each in origins if each.object_id is not None}
 
+    @property
+    def next_id(self) -> int:
+        """Number that the next new object gets.
+
+        Raises
+        ------
+        SessionError
+            If none is left.
+        """
+        return self._free_ids()[0]
+
     def _free_ids(self, count: int = 1) -> list[int]:
         """Return ids for new objects, or raise if there are not so many left."""
         taken = {*self._objects, *self._open_ids()}

@@ -14,6 +14,7 @@ from napari_pvpu.errors import OverlapError, PvpuError
 from napari_pvpu.napari_side.board import NO_PLANE
 from napari_pvpu.napari_side.course import Course
 from napari_pvpu.napari_side.label_strokes import LabelStrokes
+from napari_pvpu.napari_side.next_label import NextLabel
 from napari_pvpu.napari_side.telling import sentence, tell
 from napari_pvpu.prompts import Click, Scribble
 
@@ -48,6 +49,7 @@ class Workspace(Course):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.strokes = LabelStrokes(arguments[0], self.frame)
+        self.next_label = NextLabel()
         self.settings: dict[str, Any] = dict(SETTINGS)
         """As the user wants them, before a session as well."""
         self.cutting: int | None = None
@@ -60,6 +62,7 @@ class Workspace(Course):
         self.painting.painted.connect(self._on_painted)
         self.strokes.painted.connect(self._on_painted)
         self.results_made.connect(self.strokes.follow)
+        self.results_made.connect(self.next_label.follow)
         self.conversation.coming.connect(self.take_labels)
         self.taken.connect(self._on_taken)
         self.conversation.answered.connect(self._on_answer)
@@ -206,12 +209,15 @@ class Workspace(Course):
         except PvpuError as error:
             self.strokes.put_back(painted, session.labels)
             tell(error)
+        self.next_label.painted(session)
         return True
 
     def _catch_up(self) -> None:
         self.take_labels()
         with self.strokes.quietly():
             super()._catch_up()
+        if self.session is not None:
+            self.next_label.propose(self.session)
 
     def _on_answer(self, region: ChangedRegion | None) -> None:
         self.take_paint()
