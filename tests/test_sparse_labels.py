@@ -75,6 +75,15 @@ def test_rows_and_columns_may_be_any_axes():
     assert np.array_equal(sparse[::-2, 1, 3::5], dense[::-2, 1, 3::5])
 
 
+def test_of_many_planes_those_with_labels_are_read():
+    sparse, dense = SparseLabels((9, 20, 40, 30)), np.zeros((9, 20, 40, 30), np.uint16)
+    for labels in (sparse, dense):
+        labels[2, 3, 5:9, 7] = 4
+        labels[8, 19, 39, 29] = 5
+    assert np.array_equal(np.asarray(sparse), dense)
+    assert np.array_equal(sparse[::2, 1::2, 4:9, 7], dense[::2, 1::2, 4:9, 7])
+
+
 def test_what_is_empty_takes_no_memory():
     labels = SparseLabels(HUGE)
     labels[70_000:70_100, 50_000:50_080] = 3
