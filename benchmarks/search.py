@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from napari_pvpu.networks.config import ModelConfig
     from napari_pvpu.networks.interface import PromptableNetwork
-    from napari_pvpu.networks.prompt_encoding import PromptBatch
+    from napari_pvpu.networks.prompt_batch import PromptBatch
 
 OUT = Path(__file__).parents[1] / "docs" / "search.json"
 HELD_OUT = 5

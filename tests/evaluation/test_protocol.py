@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_pvpu.networks.models import ModelConfig
-    from napari_pvpu.networks.prompt_encoding import PromptBatch
+    from napari_pvpu.networks.prompt_batch import PromptBatch
 
 SIZE = 32
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_pvpu.features.prompt_tensors import PIECE_LENGTH, SPACING, prompt_batch, split_path
-from napari_pvpu.networks.prompt_encoding import BOX, CLICK, EMPTY, SCRIBBLE
+from napari_pvpu.networks.prompt_batch import BOX, CLICK, EMPTY, SCRIBBLE
 from napari_pvpu.prompts import Box, Click, PriorMask, Scribble
 
 paths = st.lists(st.tuples(st.floats(-50, 200), st.floats(-50, 200)), min_size=2, max_size=12)

@@ -14,15 +14,8 @@ from napari_pvpu.networks.inference_parts import can_pack
 from napari_pvpu.networks.inference_prompts import PromptTokens
 from napari_pvpu.networks.inference_reference import ReferenceTable, reference_readings
 from napari_pvpu.networks.models import PVPUNet, build_model
-from napari_pvpu.networks.prompt_encoding import (
-    BOX,
-    CLICK,
-    EMPTY,
-    SCRIBBLE,
-    PPuE,
-    PPuEConfig,
-    PromptBatch,
-)
+from napari_pvpu.networks.prompt_batch import BOX, CLICK, EMPTY, SCRIBBLE, PromptBatch
+from napari_pvpu.networks.prompt_encoding import PPuE, PPuEConfig
 from napari_pvpu.networks.reference_map import ReferenceMapEmbedding, reference_states
 
 if TYPE_CHECKING:

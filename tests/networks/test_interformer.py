@@ -11,7 +11,7 @@ from napari_pvpu.networks.interface import count_parameters
 from napari_pvpu.networks.interformer import InterFormer, ReferenceTable, margin
 from napari_pvpu.networks.interformer_config import INTERFORMER_PRESETS, InterFormerConfig
 from napari_pvpu.networks.losses import normalized_focal_loss
-from napari_pvpu.networks.prompt_encoding import BOX, CLICK, SCRIBBLE, PromptBatch
+from napari_pvpu.networks.prompt_batch import BOX, CLICK, SCRIBBLE, PromptBatch
 from napari_pvpu.networks.reference_map import ReferenceMap, reference_states
 from napari_pvpu.networks.regions import Region
 

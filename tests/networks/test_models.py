@@ -10,7 +10,7 @@ import torch
 from napari_pvpu.networks.config import ModelConfig
 from napari_pvpu.networks.interface import Features, count_parameters
 from napari_pvpu.networks.models import PRESETS, PVPUNet, build_model
-from napari_pvpu.networks.prompt_encoding import BOX, CLICK, SCRIBBLE, PromptBatch
+from napari_pvpu.networks.prompt_batch import BOX, CLICK, SCRIBBLE, PromptBatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ from napari_pvpu.networks.config import ModelConfig, from_plain
 from napari_pvpu.networks.inference import fast_decode
 from napari_pvpu.networks.interface import PromptableNetwork, count_parameters
 from napari_pvpu.networks.models import PRESETS, build_model
-from napari_pvpu.networks.prompt_encoding import BOX, CLICK, SCRIBBLE, PromptBatch
+from napari_pvpu.networks.prompt_batch import BOX, CLICK, SCRIBBLE, PromptBatch
 from napari_pvpu.networks.weights import load_model, save_weights
 from napari_pvpu.training.datasets import Atlas
 from napari_pvpu.training.recipes import changed, recipe_for

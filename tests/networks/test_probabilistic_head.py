@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from napari_pvpu.networks.fixed_values import fixed_tokens
 from napari_pvpu.networks.probabilistic_attention import AttentionSettings
 from napari_pvpu.networks.probabilistic_head import ProbabilisticHead
-from napari_pvpu.networks.prompt_encoding import CLICK, PromptBatch
+from napari_pvpu.networks.prompt_batch import CLICK, PromptBatch
 from napari_pvpu.networks.self_attention import grid_attention
 
 AXIAL = pytest.mark.parametrize("axial", [False, True], ids=["full", "axial"])

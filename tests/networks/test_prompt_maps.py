@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_pvpu.networks.prompt_encoding import BOX, CLICK, EMPTY, SCRIBBLE, PromptBatch
+from napari_pvpu.networks.prompt_batch import BOX, CLICK, EMPTY, SCRIBBLE, PromptBatch
 from napari_pvpu.networks.prompt_maps import prompt_maps
 
 

@@ -7,15 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_pvpu.networks.prompt_encoding import (
-    BOX,
-    CLICK,
-    EMPTY,
-    SCRIBBLE,
-    PPuE,
-    PPuEConfig,
-    PromptBatch,
-)
+from napari_pvpu.networks.prompt_batch import BOX, CLICK, EMPTY, SCRIBBLE, PromptBatch
+from napari_pvpu.networks.prompt_encoding import PPuE, PPuEConfig
 from napari_pvpu.networks.prompt_slots import PromptSlots, assign_slots, at_slots
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from napari_pvpu.networks.feature_pyramid_backbones import FeatureBackbone
 from napari_pvpu.networks.interface import count_parameters
-from napari_pvpu.networks.prompt_encoding import BOX, CLICK, EMPTY, SCRIBBLE, PromptBatch
+from napari_pvpu.networks.prompt_batch import BOX, CLICK, EMPTY, SCRIBBLE, PromptBatch
 from napari_pvpu.networks.pvpuformer import PVPUFormer
 from napari_pvpu.networks.pvpuformer_config import PVPUFORMER_PRESETS, PVPUFormerConfig
 

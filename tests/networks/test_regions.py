@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_pvpu.networks.prompt_encoding import BOX, CLICK, SCRIBBLE, PromptBatch
+from napari_pvpu.networks.prompt_batch import BOX, CLICK, SCRIBBLE, PromptBatch
 from napari_pvpu.networks.regions import Region, pool_at_prompts, region_of_interest
 
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from napari_pvpu.networks.losses import normalized_focal_loss
 from napari_pvpu.networks.models import PRESETS, build_model
-from napari_pvpu.networks.prompt_encoding import CLICK, PromptBatch
+from napari_pvpu.networks.prompt_batch import CLICK, PromptBatch
 from napari_pvpu.networks.simpleclick import SimpleClick, SimpleClickConfig
 from napari_pvpu.networks.vision_transformer import VisionTransformer
 

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_pvpu.networks.prompt_encoding import BOX, CLICK, SCRIBBLE, PromptBatch
+from napari_pvpu.networks.prompt_batch import BOX, CLICK, SCRIBBLE, PromptBatch
 from napari_pvpu.propagation import PropagationSettings
 from napari_pvpu.propagation.within_view import ValuePropagation, fixed_tokens, propagate
 

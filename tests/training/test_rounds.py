@@ -15,7 +15,7 @@ from napari_pvpu.training.simulate import EXACT, PromptMemory, SimulatedUser, Us
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from napari_pvpu.networks.prompt_encoding import PromptBatch
+    from napari_pvpu.networks.prompt_batch import PromptBatch
 
 SIZE = 32
 ALONE = PlayConfig(prior=0.0, forget=0.0)

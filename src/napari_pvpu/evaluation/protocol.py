@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_pvpu.networks.interface import Features, PromptableNetwork
-    from napari_pvpu.networks.prompt_encoding import PromptBatch
+    from napari_pvpu.networks.prompt_batch import PromptBatch
     from napari_pvpu.prompts import Box, Scribble
 
     Floats: TypeAlias = NDArray[np.float32]

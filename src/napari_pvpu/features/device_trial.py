@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_pvpu.features.runners import Runner
-    from napari_pvpu.networks.prompt_encoding import PromptBatch
+    from napari_pvpu.networks.prompt_batch import PromptBatch
 
 __all__ = ["PRECISIONS", "Comparison", "Trial", "compare", "present_devices", "time_runner"]
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_pvpu.networks.interface import PromptableNetwork
-    from napari_pvpu.networks.prompt_encoding import PromptBatch
+    from napari_pvpu.networks.prompt_batch import PromptBatch
     from napari_pvpu.networks.pvpu_net import PVPUNet
 
 __all__ = ["OnnxRunner"]

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from napari_pvpu.networks.prompt_encoding import BOX, CLICK, SCRIBBLE, PromptBatch
+from napari_pvpu.networks.prompt_batch import BOX, CLICK, SCRIBBLE, PromptBatch
 from napari_pvpu.prompts import Box, Click, PriorMask, Prompt, Scribble
 
 if TYPE_CHECKING:

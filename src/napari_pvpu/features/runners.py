@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_pvpu.networks.interface import Decoded, PromptableNetwork
-    from napari_pvpu.networks.prompt_encoding import PromptBatch
+    from napari_pvpu.networks.prompt_batch import PromptBatch
 
 __all__ = ["Runner", "SafeRunner", "TorchRunner"]
 

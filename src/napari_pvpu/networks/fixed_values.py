@@ -15,7 +15,7 @@ from napari_pvpu.networks.reference_map import (
 )
 
 if TYPE_CHECKING:
-    from napari_pvpu.networks.prompt_encoding import PromptBatch
+    from napari_pvpu.networks.prompt_batch import PromptBatch
 
 
 def fixed_tokens(

@@ -41,7 +41,7 @@ from napari_pvpu.networks.inference_prompts import PromptTokens
 from napari_pvpu.networks.inference_reference import ReferenceTable, reference_readings
 from napari_pvpu.networks.interface import Decoded, Features
 from napari_pvpu.networks.models import PVPUNet
-from napari_pvpu.networks.prompt_encoding import CLICK, EMPTY, PromptBatch
+from napari_pvpu.networks.prompt_batch import CLICK, EMPTY, PromptBatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable

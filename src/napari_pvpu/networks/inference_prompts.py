@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from napari_pvpu.networks.inference_parts import Perceptron
-from napari_pvpu.networks.prompt_encoding import CLICK, LABELS, PromptBatch
+from napari_pvpu.networks.prompt_batch import CLICK, PromptBatch
+from napari_pvpu.networks.prompt_encoding import LABELS
 
 if TYPE_CHECKING:
     from napari_pvpu.networks.prompt_encoding import PPuE
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 class PromptTokens:
     """`PPuE` for one view on a CPU, of the size that it was trained for.
 
-    Most prompts are clicks, and a click lies on a bin: its Gaussian and its peak are functions of
-    a whole number of bins, which are looked up. The two lines of pixels through each of them are
-    read, blurred and compared together. That takes 24 operations instead of 70, whose price is
-    that they are called at all.
+    Most prompts are clicks, and a click lies on a bin: its Gaussian, its peak and the pixels that
+    it is compared with are functions of a whole number of bins, which are looked up. Bins are
+    counted by Python, for a handful of numbers costs less there than one operation of torch, and
+    what operations there are have their price for being called at all.
 
     Parameters
     ----------
@@ -34,18 +35,16 @@ class PromptTokens:
         config = encoder.config
         self._encoder, self._size, self._tau = encoder, config.size, config.tau
         self._mlp = Perceptron(encoder.mlp)
-        bins = torch.arange(math.floor(3 * config.sigma) + 2.0)
-        gauss = torch.exp(-0.5 * (bins / config.sigma) ** 2) * (bins <= 3 * config.sigma)
-        # What stands alone, and what the visual similarity is multiplied with; (bins, 2).
-        alone = (1 - config.gamma) * gauss + config.peak * (bins == 0)
-        self._shape = torch.stack([alone, config.gamma * gauss], 1)
-        steps = torch.arange(config.size)
-        self._steps = steps.int()
-        edge = torch.cat([steps[:1], steps, steps[-1:]])  # for a blur that repeats the last pixel
-        # Index into the flat view of a pixel along the row, and along the column.
-        self._along = torch.stack([edge, edge * config.size])[:, None]  # (2, 1, S + 2)
-        self._across = torch.tensor([config.size, 1])[:, None, None]
-        self._around = torch.arange(-1, 2)
+        size, self._margin = config.size, math.floor(3 * config.sigma) + 1
+        # Clicks up to a margin outside the view are seen in it; at the margin nothing is left.
+        clicked = torch.arange(-self._margin, size + self._margin)[:, None]
+        offset = (torch.arange(size) - clicked).abs()
+        gauss = torch.exp(-0.5 * (offset / config.sigma) ** 2) * (offset <= 3 * config.sigma)
+        # What stands alone, and what the visual similarity is multiplied with.
+        self._alone = (1 - config.gamma) * gauss + config.peak * (offset == 0)
+        self._scale = config.gamma * gauss
+        self._labels = torch.eye(LABELS)
+        self._pixels = _lines(size)
 
     def __call__(self, prompts: PromptBatch, image: Tensor) -> Tensor:
         """Encode K prompts of a view.
@@ -55,7 +54,7 @@ class PromptTokens:
         prompts : PromptBatch
             (1, K, ...), no slot empty.
         image : Tensor
-            (1, C, S, S).
+            (1, C, S, S), finite.
 
         Returns
         -------
@@ -80,22 +79,60 @@ class PromptTokens:
 
     def _clicks(self, prompts: PromptBatch, image: Tensor) -> Tensor:
         """Vector pairs and labels of K clicks on a view (C, S, S): (1, K, 2 S + 3)."""
-        clicked = torch.floor(prompts.points[0, :, 0].flip(-1) + 0.5).long()  # (K, 2), x and y
-        offset = (self._steps - clicked[..., None]).abs_().clamp_(max=len(self._shape) - 1)
-        alone, scale = F.embedding(offset, self._shape).unbind(-1)
-        pair = torch.addcmul(alone, scale, self._similarity(image, clicked))
-        pair = pair * prompts.valid[0, :, :1, None]
-        positive = prompts.positive[0, :, None]
-        label = torch.cat([positive, ~positive, torch.zeros_like(positive)], 1)
-        return torch.cat([pair.flatten(1), label.to(pair.dtype)], 1)[None]
+        size, last = self._size, self._size - 1
+        places: list[int] = []  # of each click, the column and then the row
+        lines, centres, labels = [], [], []
+        valid, positive = prompts.valid[0, :, 0].tolist(), prompts.positive[0].tolist()
+        bins = torch.floor(prompts.points[0, :, 0] + 0.5).tolist()  # halves up, as everywhere
+        for k, (row, column) in enumerate(bins):
+            for at in (column, row):
+                near = int(min(max(at, -self._margin), last + self._margin))
+                places.append(near + self._margin if valid[k] else 0)
+            lines += [int(min(max(at, -1), size)) + 1 for at in (row, column)]
+            lines[-1] += size + 2
+            within = [int(min(max(at, 0), last)) for at in (column, row)]
+            centres += [2 * k * size + within[0], (2 * k + 1) * size + within[1]]
+            labels.append(int(not positive[k]))
+        count = len(lines)
+        index = torch.tensor(places + lines + centres + labels)
+        place, line, centre, label = index.split([count, count, count, count // 2])
+        similarity = self._similarity(image, line, centre)
+        scale = self._scale.index_select(0, place).mul_(similarity)
+        pair = self._alone.index_select(0, place).add_(scale).view(count // 2, -1)
+        return torch.cat([pair, self._labels.index_select(0, label)], 1)[None]
 
-    def _similarity(self, image: Tensor, clicked: Tensor) -> Tensor:
-        """Visual similarity to the clicked patch along its row and its column, (K, 2, S)."""
-        near = (clicked.flip(-1)[..., None] + self._around).clamp_(0, self._size - 1)  # y, then x
-        pixels = torch.addcmul(self._along, near[..., None], self._across)  # (K, 2, 3, S + 2)
-        lines = image.flatten(1).index_select(1, pixels.flatten()).view(-1, *pixels.shape)
-        lines = F.avg_pool1d(lines.mean(3).nan_to_num_().flatten(1, 2), 3, 1)
-        lines = lines.view(len(image), *clicked.shape, self._size)
-        at = clicked.clamp(0, self._size - 1)[None, ..., None].expand(len(image), -1, -1, -1)
-        distance = (lines - lines.gather(-1, at)).square_().mean(0)
+    def _similarity(self, image: Tensor, line: Tensor, centre: Tensor) -> Tensor:
+        """Visual similarity to the clicked patches along their rows and columns, (2 K, S).
+
+        Parameters
+        ----------
+        image : Tensor
+            (C, S, S).
+        line : Tensor
+            (2 K,) where each click's row and column are in `_lines`.
+        centre : Tensor
+            (2 K,) where the clicked pixels are among all pixels of these lines.
+        """
+        channels, wide = len(image), self._size + 2
+        pixels = self._pixels.index_select(0, line).view(-1)
+        lines = image.view(channels, -1).index_select(1, pixels).view(-1, 3, wide)
+        lines = F.avg_pool2d(lines, 3, 1).view(channels, len(line), -1)
+        clicked = lines.view(channels, -1).index_select(1, centre)[..., None]
+        distance = (lines - clicked).square_().mean(0)
         return distance.mul_(-1 / (2 * self._tau**2)).exp_()
+
+
+def _lines(size: int) -> Tensor:
+    """Pixels of all rows and then all columns of a view, each with what it is blurred with.
+
+    Returns
+    -------
+    Tensor
+        (2 (S + 2), 3 (S + 2)) int32 index into the flat view: the line before, the line and the
+        line after it, each from one pixel before its first to one after its last, as the lines
+        themselves are. Lines and pixels that the view lacks are its outermost.
+    """
+    around = torch.arange(-2, size + 2).clamp_(0, size - 1)
+    near, along = around.unfold(0, 3, 1)[..., None], around[1:-1]
+    both = torch.cat([near * size + along, near + along * size])
+    return both.flatten(1).int()

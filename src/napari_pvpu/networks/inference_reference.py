@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_pvpu.networks.prompt_encoding import BOX, CLICK, SCRIBBLE
+from napari_pvpu.networks.prompt_batch import BOX, CLICK, SCRIBBLE
 from napari_pvpu.networks.reference_map import (
+    DEFINITE_BACKGROUND,
     DEFINITE_FOREGROUND,
     POSSIBLE_BACKGROUND,
     UNKNOWN,
@@ -22,7 +23,7 @@ from napari_pvpu.networks.reference_map import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_pvpu.networks.prompt_encoding import PromptBatch
+    from napari_pvpu.networks.prompt_batch import PromptBatch
     from napari_pvpu.networks.reference_map import ReferenceMapEmbedding
 
 
@@ -32,7 +33,7 @@ def reference_readings(
     """Reference maps of one view's prompts with several predictions before them.
 
     The same states as `reference_states`, with what does not depend on the prediction done once
-    and strokes painted pixel by pixel.
+    and strokes painted pixel by pixel; the few pixels of clicks are counted by Python.
 
     Parameters
     ----------
@@ -63,14 +64,39 @@ def reference_readings(
                 torch.add(POSSIBLE_BACKGROUND, side, alpha=2, out=out)
     if all(kind == BOX for kind in kinds):
         return states
-    pixels, claims = _marked(prompts, size, radius, scribbled=SCRIBBLE in kinds)
-    states.flatten(1)[:, pixels] = (DEFINITE_FOREGROUND * (claims & 1)).to(states.dtype)
+    flat = states.view(len(states), -1)
+    if SCRIBBLE in kinds:
+        pixels, claims = _marked(prompts, size, radius)
+        flat[:, pixels] = (DEFINITE_FOREGROUND * (claims & 1)).to(states.dtype)
+        return states
+    clicked = _clicked(prompts, kinds, size, radius)
+    for side, value in ((True, DEFINITE_FOREGROUND), (False, DEFINITE_BACKGROUND)):
+        chosen = [pixel for pixel, positive in clicked.items() if positive is side]
+        if chosen:
+            flat.index_fill_(1, torch.tensor(chosen), value)
     return states
 
 
-def _marked(
-    prompts: PromptBatch, size: int, radius: float, *, scribbled: bool
-) -> tuple[Tensor, Tensor]:
+def _clicked(
+    prompts: PromptBatch, kinds: Sequence[int], size: int, radius: float
+) -> dict[int, bool]:
+    """Pixels of one view, in its flat form, under clicks, and whether the last is positive."""
+    claims: dict[int, bool] = {}
+    disk, margin = _offsets(radius), math.floor(radius)
+    valid, positive = prompts.valid[0, :, 0].tolist(), prompts.positive[0].tolist()
+    nearest = torch.floor(prompts.points[0, :, 0] + 0.5).tolist()  # halves up, as everywhere
+    for k, (row, column) in enumerate(nearest):
+        if kinds[k] != CLICK or not valid[k]:
+            continue
+        within = margin <= row < size - margin and margin <= column < size - margin
+        for down, right in disk:
+            y, x = row + down, column + right
+            if within or (0 <= y < size and 0 <= x < size):
+                claims[int(y * size + x)] = positive[k]
+    return claims
+
+
+def _marked(prompts: PromptBatch, size: int, radius: float) -> tuple[Tensor, Tensor]:
     """Pixels of one view under clicks and scribbles, with repeats, and who claims them.
 
     Returns
@@ -79,11 +105,7 @@ def _marked(
         (n,) int64 index into the flat view, (n,) int16 ``2 (k + 1) + positive`` of the last
         slot k that the pixel lies under.
     """
-    if scribbled:
-        _, slot, position = _strokes(prompts)
-    else:
-        slot = ((prompts.kind[0] == CLICK) & prompts.valid[0, :, 0]).nonzero()[:, 0]
-        position = prompts.points[0, slot, 0]
+    _, slot, position = _strokes(prompts)
     disk = _disk(radius)
     nearest = torch.floor(position + 0.5)  # halves up, as everywhere
     pixel = (nearest[:, None] + disk).flatten(0, 1)
@@ -105,6 +127,12 @@ def _disk(radius: float) -> Tensor:
         steps = torch.arange(-math.floor(radius), math.floor(radius) + 1.0)
         disk = torch.cartesian_prod(steps, steps)
         return disk[(disk**2).sum(1) <= radius**2]
+
+
+@lru_cache(maxsize=8)
+def _offsets(radius: float) -> list[tuple[int, int]]:
+    """Do as `_disk`, in numbers of Python."""
+    return [(int(row), int(column)) for row, column in _disk(radius).tolist()]
 
 
 class ReferenceTable:
@@ -157,14 +185,17 @@ class ReferenceTable:
         """
         readings, half = len(states), states.shape[1] // 2
         code = self._code(states)
-        two = F.embedding(code, self._table2)
-        blocks = code.view(readings, -1).index_select(1, self._blocks).view(-1, 4)
-        four = F.embedding_bag(blocks.add_(self._starts), self._table4, mode="sum")
-        four = four.view(readings, half // 2, half // 2, -1)
+        two = torch.embedding(self._table2, code)
+        blocks = code.view(-1).index_select(0, self._blocks[: code.numel()])
+        four = torch.embedding_bag(
+            self._table4, blocks.view(-1, 4).add_(self._starts).view(-1),
+            self._bags[: blocks.numel() // 4], mode=0,
+        )[0].view(readings, half // 2, half // 2, -1)  # fmt: skip
         if previous is not None:
             for out, weight, side in ((two, self._soft2, 2), (four, self._soft4, 4)):
-                cells = F.pixel_unshuffle(previous, side)[0].flatten(1)  # (side^2, cells)
-                out[0].view(-1, out.shape[-1]).addmm_(cells.t(), weight)
+                cells = previous.view(len(states[0]) // side, side, -1, side).transpose(1, 2)
+                cells = cells.reshape(-1, side * side)
+                out[0].view(-1, out.shape[-1]).addmm_(cells, weight)
         return two, four
 
     def _code(self, states: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from napari_pvpu.networks.blocks import upsample
 from napari_pvpu.networks.interactive_attention import STRIDES, InteractiveAttention
 from napari_pvpu.networks.interface import Decoded, Features, PromptableNetwork
 from napari_pvpu.networks.mae_backbone import MAEBackbone, SimpleFeaturePyramid
-from napari_pvpu.networks.prompt_encoding import EMPTY
+from napari_pvpu.networks.prompt_batch import EMPTY
 from napari_pvpu.networks.reference_map import (
     DEFINITE_BACKGROUND,
     DEFINITE_FOREGROUND,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from napari_pvpu.networks.feature_pyramid_backbones import FeatureBackbone
     from napari_pvpu.networks.interformer_config import InterFormerConfig
-    from napari_pvpu.networks.prompt_encoding import PromptBatch
+    from napari_pvpu.networks.prompt_batch import PromptBatch
     from napari_pvpu.networks.regions import Region
 
 # Of ImageNet, for values 0 to 1: what the published weights were trained with.

@@ -9,59 +9,22 @@ idea and fixes both. The formulas stand in the docstring of `PPuE`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-EMPTY: Final = 0
-CLICK: Final = 1
-BOX: Final = 2
-SCRIBBLE: Final = 3
+from napari_pvpu.networks.prompt_batch import BOX, CLICK, EMPTY, SCRIBBLE
+from napari_pvpu.networks.scribble_vectors import nearest_bin, scribble_vectors
+
+if TYPE_CHECKING:
+    from napari_pvpu.networks.prompt_batch import PromptBatch
+
+__all__ = ["LABELS", "PPuE", "PPuEConfig"]
 
 LABELS: Final = 3
-
-
-class PromptBatch(NamedTuple):
-    """Prompts of a batch of views, padded to K slots of P points each.
-
-    Coordinates are (row, col) in view pixels, pixel centres at integers. They may lie outside
-    the view. Points that `valid` does not mark are ignored whatever they hold.
-
-    Attributes
-    ----------
-    points : Tensor
-        (B, K, P, 2) float32. A click uses the first point, a box the first two (opposite
-        corners), a scribble as many as are valid, in the order of the path, about a pixel apart.
-    valid : Tensor
-        (B, K, P) bool, which points exist.
-    kind : Tensor
-        (B, K) int64, one of `EMPTY`, `CLICK`, `BOX`, `SCRIBBLE`.
-    positive : Tensor
-        (B, K) bool, the polarity; of no meaning where a slot is empty.
-    """
-
-    points: Tensor
-    valid: Tensor
-    kind: Tensor
-    positive: Tensor
-
-    def to(self, device: torch.device | str) -> PromptBatch:
-        """Return the same prompts on another device."""
-        return PromptBatch(*(tensor.to(device) for tensor in self))
-
-    @staticmethod
-    def empty(
-        batch: int, slots: int, points: int = 2, device: torch.device | str = "cpu"
-    ) -> PromptBatch:
-        """Return a batch of empty slots, to be filled in place."""
-        return PromptBatch(
-            points=torch.zeros(batch, slots, points, 2, device=device),
-            valid=torch.zeros(batch, slots, points, dtype=torch.bool, device=device),
-            kind=torch.zeros(batch, slots, dtype=torch.int64, device=device),
-            positive=torch.zeros(batch, slots, dtype=torch.bool, device=device),
-        )
+"""Entries of a token that say positive, negative or empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +164,7 @@ class PPuE(nn.Module):
         first = position[:, :, 0]
         click = ((prompts.kind == CLICK) & prompts.valid[..., 0])[..., None]
         box = ((prompts.kind == BOX) & prompts.valid[..., :2].all(-1))[..., None]
-        clicked = _to_bin(first)
+        clicked = nearest_bin(first)
         side = (second - first).abs()
         center = torch.where(click, clicked, (first + second) / 2)
         box_sigma = (config.box_sigma_share * side).clamp_min(config.box_sigma_min)
@@ -222,7 +185,7 @@ class PPuE(nn.Module):
         batch, slot = _worked_on(scribble)
         if batch.numel() == 0:
             return pair
-        curve = _scribble_vectors(
+        curve = scribble_vectors(
             position[batch, slot],
             prompts.valid[batch, slot],
             self.config.size,
@@ -252,11 +215,6 @@ def _every(slots: Tensor) -> tuple[Tensor, Tensor]:
 def _rescale(position: Tensor, extent: int, size: int) -> Tensor:
     """Coordinates of a view of `extent` pixels as coordinates of a view of `size`."""
     return position if extent == size else (position + 0.5) * (size / extent) - 0.5
-
-
-def _to_bin(position: Tensor) -> Tensor:
-    """Nearest bin, halves up (torch.round would send them to the even bin)."""
-    return torch.floor(position + 0.5)
 
 
 def _weighted(
@@ -307,88 +265,3 @@ def _similarity(image: Tensor, view: Tensor, clicked: Tensor, config: PPuEConfig
     at = clicked.long().clamp(0, size - 1)[..., None, None].expand(*lines.shape[:-1], 1)
     distance = (lines - lines.gather(-1, at)).square().mean(dim=-2)
     return torch.exp(-distance / (2 * config.tau**2))
-
-
-def _scribble_vectors(position: Tensor, valid: Tensor, size: int, sigma_share: float) -> Tensor:
-    """Vector pairs of N scribbles.
-
-    Parameters
-    ----------
-    position : Tensor
-        (N, P, 2) float (x, y) in bins.
-    valid : Tensor
-        (N, P) bool.
-    size : int
-        S.
-    sigma_share : float
-        Spread as a share of the bounding box's other side.
-
-    Returns
-    -------
-    Tensor
-        (N, 2, S): q_h over columns, q_v over rows.
-    """
-    bins = _to_bin(position)
-    inside = valid & ((bins >= 0) & (bins < size)).all(dim=-1)
-    along = position.transpose(1, 2)  # (N, 2, P): x for q_h, y for q_v
-    across = along.flip(1)  # y for q_h, x for q_v
-    seen = inside[:, None, :].expand_as(along)
-    start = _to_bin(across.masked_fill(~seen, torch.inf).amin(-1, keepdim=True))
-    stop = _to_bin(across.masked_fill(~seen, -torch.inf).amax(-1, keepdim=True))
-    curve, covered = _median_curve(_to_bin(along), across, seen, size)
-    # The edges are whole bins because a reader of the vectors knows only whole bins.
-    height = stop - start
-    depth = torch.minimum((curve - start).clamp_min(0), height)
-    spread = height.clamp_min(1) * sigma_share
-    value = torch.exp(-0.5 * (depth / spread) ** 2)
-    return torch.where(covered, value, 0.0)
-
-
-def _median_curve(along: Tensor, across: Tensor, seen: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Median of the samples in each bin, linear between bins that have samples.
-
-    The samples are sorted by bin and, within a bin, by value; a bin's median is then found by
-    position, from the running count of the bins before it.
-
-    Parameters
-    ----------
-    along, across : Tensor
-        (..., P) the bin of each sample and its value.
-    seen : Tensor
-        (..., P) bool, the samples that count.
-    size : int
-        Number of bins S.
-
-    Returns
-    -------
-    tuple of Tensor
-        (..., S) the curve, and (..., S) bool where it is defined: first to last bin with samples.
-    """
-    shape = along.shape[:-1]
-    # Samples that do not count get a bin of their own at the end.
-    bins = torch.where(seen, along, float(size))
-    low = across.amin(-1, keepdim=True)
-    within = (across - low) / (across.amax(-1, keepdim=True) - low + 1)
-    order = (bins + within).argsort(dim=-1)
-    ranked = across.gather(-1, order)
-    count = torch.zeros(*shape, size + 1, dtype=torch.int64, device=along.device)
-    count.scatter_add_(-1, bins.long(), torch.ones_like(bins, dtype=torch.int64))
-    count = count[..., :size]
-    before = count.cumsum(-1) - count
-    last = along.shape[-1] - 1
-    lower = ranked.gather(-1, (before + (count - 1).clamp_min(0) // 2).clamp_max(last))
-    upper = ranked.gather(-1, (before + count // 2).clamp_max(last))
-    return _fill_gaps((lower + upper) / 2, count > 0)
-
-
-def _fill_gaps(curve: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-    """Linear interpolation over unknown entries between known ones, along the last axis."""
-    size = curve.shape[-1]
-    index = torch.arange(size, device=curve.device).expand_as(known)
-    left = torch.where(known, index, -1).cummax(-1).values
-    right = torch.where(known, index, size).flip(-1).cummin(-1).values.flip(-1)
-    covered = (left >= 0) & (right < size)
-    left, right = left.clamp_min(0), right.clamp_max(size - 1)
-    share = (index - left).to(curve.dtype) / (right - left).clamp_min(1)
-    filled = torch.lerp(curve.gather(-1, left), curve.gather(-1, right), share)
-    return filled, covered

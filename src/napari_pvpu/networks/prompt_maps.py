@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from napari_pvpu.networks.prompt_encoding import BOX, CLICK, EMPTY, SCRIBBLE, PromptBatch
+from napari_pvpu.networks.prompt_batch import BOX, CLICK, EMPTY, SCRIBBLE, PromptBatch
 from napari_pvpu.networks.reference_map import DEFINITE_FOREGROUND, ReferenceMap
 
 

@@ -7,14 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from napari_pvpu.networks.prompt_encoding import (
-    CLICK,
-    EMPTY,
-    LABELS,
-    PPuE,
-    PPuEConfig,
-    PromptBatch,
-)
+from napari_pvpu.networks.prompt_batch import CLICK, EMPTY, PromptBatch
+from napari_pvpu.networks.prompt_encoding import LABELS, PPuE, PPuEConfig
 
 
 class SlotTokens(NamedTuple):

@@ -12,7 +12,8 @@ from napari_pvpu.networks.blocks import upsample
 from napari_pvpu.networks.decoders import PromptDecoder
 from napari_pvpu.networks.fixed_values import fixed_tokens
 from napari_pvpu.networks.interface import Decoded, Features, PromptableNetwork
-from napari_pvpu.networks.prompt_encoding import EMPTY, PPuE, PPuEConfig, PromptBatch
+from napari_pvpu.networks.prompt_batch import EMPTY, PromptBatch
+from napari_pvpu.networks.prompt_encoding import PPuE, PPuEConfig
 from napari_pvpu.networks.pyramids import TopDownPyramid
 from napari_pvpu.networks.reference_map import ReferenceMapEmbedding, reference_states
 from napari_pvpu.networks.regions import pool_at_prompts

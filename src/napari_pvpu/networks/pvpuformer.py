@@ -25,7 +25,7 @@ from napari_pvpu.networks.vision_transformer import VisionTransformer, pad_to_mu
 
 if TYPE_CHECKING:
     from napari_pvpu.networks.feature_pyramid_backbones import FeatureBackbone
-    from napari_pvpu.networks.prompt_encoding import PromptBatch
+    from napari_pvpu.networks.prompt_batch import PromptBatch
     from napari_pvpu.networks.pvpuformer_config import PVPUFormerConfig
 
 # Of ImageNet, for values 0 to 1: what the published weights were trained with.

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from napari_pvpu.networks.prompt_encoding import BOX, CLICK, SCRIBBLE
+from napari_pvpu.networks.prompt_batch import BOX, CLICK, SCRIBBLE
 
 if TYPE_CHECKING:
-    from napari_pvpu.networks.prompt_encoding import PromptBatch
+    from napari_pvpu.networks.prompt_batch import PromptBatch
 
 
 class Region(NamedTuple):

@@ -19,7 +19,7 @@ from napari_pvpu.networks.regions import pool_at_prompts
 from napari_pvpu.networks.vision_transformer import VisionTransformer, pad_to_multiple
 
 if TYPE_CHECKING:
-    from napari_pvpu.networks.prompt_encoding import PromptBatch
+    from napari_pvpu.networks.prompt_batch import PromptBatch
 
 # Of ImageNet, for values 0 to 1: what the published weights were trained with.
 _MEAN = (0.485, 0.456, 0.406)

@@ -17,7 +17,7 @@ from napari_pvpu.networks.probabilistic_attention import value_propagation
 from napari_pvpu.propagation.settings import PropagationSettings
 
 if TYPE_CHECKING:
-    from napari_pvpu.networks.prompt_encoding import PromptBatch
+    from napari_pvpu.networks.prompt_batch import PromptBatch
 
 __all__ = ["PropagationSettings", "ValuePropagation", "fixed_tokens", "propagate"]
 

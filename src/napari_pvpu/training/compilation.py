@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from napari_pvpu.networks.prompt_encoding import CLICK, PromptBatch
+from napari_pvpu.networks.prompt_batch import CLICK, PromptBatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_pvpu.networks.losses import dice_loss, normalized_focal_loss, p2c_loss
-from napari_pvpu.networks.prompt_encoding import EMPTY
+from napari_pvpu.networks.prompt_batch import EMPTY
 from napari_pvpu.training.prior_masks import coarsen_masks, corrupt_masks
 from napari_pvpu.training.simulate import PromptMemory, SimulatedUser
 
 if TYPE_CHECKING:
     from napari_pvpu.networks.interface import Decoded, Features, PromptableNetwork
-    from napari_pvpu.networks.prompt_encoding import PromptBatch
+    from napari_pvpu.networks.prompt_batch import PromptBatch
 
 
 @dataclass(frozen=True, slots=True)

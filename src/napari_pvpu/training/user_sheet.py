@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from napari_pvpu.networks.prompt_encoding import BOX, CLICK, EMPTY, SCRIBBLE, PromptBatch
+from napari_pvpu.networks.prompt_batch import BOX, CLICK, EMPTY, SCRIBBLE, PromptBatch
 from napari_pvpu.training.habits import UserHabits
 from napari_pvpu.training.prior_masks import corrupt_masks
 from napari_pvpu.training.simulate import PromptMemory, SimulatedUser
