@@ -52,6 +52,14 @@ def planes_of(session, object_id: int = 1) -> list[int]:
     return np.flatnonzero((session.labels == object_id).any(axis=(1, 2))).tolist()
 
 
+def test_score_of_a_given_mask_is_unknown_when_it_becomes_part_of_an_object() -> None:
+    session = session_with(5)
+    session.plane = 6
+    session.open_mask(BALL[6] > 100)
+    session.accept_into(1)
+    assert session.objects[1].score is None
+
+
 def test_object_is_carried_to_where_it_ends_in_one_step() -> None:
     session = session_with(5)
     before = seen(session)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from napari_pvpu.accepting import Accepting
 from napari_pvpu.errors import OverlapError, SessionError
 from napari_pvpu.history import Step
-from napari_pvpu.label_edits import LabelEdits
 from napari_pvpu.operations import OperationLog
 from napari_pvpu.prompting import Prompting
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Batches"]
 
 
-class Batches(LabelEdits, Prompting):
+class Batches(Accepting, Prompting):
     """A session in which accepting an object and beginning the next can be one step."""
 
     def next_object(
@@ -158,13 +158,3 @@ class Batches(LabelEdits, Prompting):
         )
         self._history.undo()
         self._history.replace_last(joined)
-
-    # Of the class below
-
-    def accept(self, *, overlap: OverlapRule | None = None) -> int:
-        """Keep the current object and begin the next."""
-        raise NotImplementedError
-
-    def reset(self) -> ChangedRegion:
-        """Drop the current object."""
-        raise NotImplementedError

@@ -131,6 +131,11 @@ class CurrentObject:
         return self.state.prompts if self.state else ()
 
     @property
+    def score(self) -> float | None:
+        """Intersection over union that is expected of its mask, 0 to 1; None if not known."""
+        return None if self.state is None or np.isnan(self.state.score) else self.state.score
+
+    @property
     def nbytes(self) -> int:
         """Bytes held."""
         return 64 + sum(part.nbytes for part in (self.state, self.paint) if part is not None)

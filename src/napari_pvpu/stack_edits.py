@@ -129,8 +129,8 @@ class StackEdits(LabelEdits):
             raise SessionError("the object lies wholly within accepted ones; mark another")
         ties = record.ties.noted(self._plane, None)
         made = replace(
-            record, prompts=current.prompts, score=current.state.score if current.state else None,
-            box=box, plane=self._plane, paint=current.paint, ties=ties, section=None,
+            record, prompts=current.prompts, score=current.score, box=box,
+            plane=self._plane, paint=current.paint, ties=ties, section=None,
         )  # fmt: skip
         self._touch(self._plane)
         title, windows = f"Accept as object {object_id}", [(self._plane, box, after)]
