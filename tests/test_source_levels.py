@@ -236,3 +236,15 @@ def test_ragged_lists_are_refused():
 def test_every_level_has_to_be_of_numbers():
     with pytest.raises(ImageError, match="convert it"):
         ImageSource([np.zeros((8, 8)), np.zeros((4, 4), complex)])
+
+
+@pytest.mark.parametrize("side", [512, 1000, 1024])
+def test_limits_of_a_large_image_are_found_in_a_few_chunks(side):
+    lazy = ChunkedArray((100_000, 90_000), (side, side), lambda y, x: (y // 9 + x // 7) % 1000)
+    low, high = ImageSource(lazy).limits
+    assert (low[0], high[0]) == pytest.approx((5, 994), abs=3)
+    assert len(lazy.touched) <= 36
+    # All over the image, not in a corner of it.
+    rows, cols = (np.array([place[axis] for place in lazy.touched]) * side for axis in (0, 1))
+    assert rows.min() < 10_000 < 85_000 < rows.max()
+    assert cols.min() < 10_000 < 75_000 < cols.max()

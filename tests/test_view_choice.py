@@ -66,8 +66,17 @@ def test_the_last_object_and_the_canvas_guide_the_first_guess():
         first_views(click, (9999, 9999), 128, policy=POLICY, **hints)[0].extent
         for hints in ({}, {"canvas_extent": 500}, {"canvas_extent": 500, "object_length": 29})
     )
-    assert far > 2 * near
+    assert far >= 2 * near
     assert like_last == 64
+
+
+def test_beyond_some_size_a_larger_image_shows_more_objects_not_larger_ones():
+    click = [Click((1500, 1500))]
+    small, slide, gigantic = (
+        [view.extent for view in first_views(click, (side, side), 128, policy=POLICY)]
+        for side in (2_000, 20_000, 200_000)
+    )
+    assert max(small) < max(slide) == max(gigantic)
 
 
 def test_a_scribble_is_given_more_room_than_a_box():

@@ -78,6 +78,19 @@ class Levels:
         """Whether every n-th pixel of the first level may be read without reading the rest."""
         return isinstance(self._arrays[0], np.ndarray)
 
+    @property
+    def chunk_shape(self) -> tuple[int, int]:
+        """Rows and columns of the first level that are read together, at most; 1 if unknown."""
+        sides = getattr(self._arrays[0], "chunks", None)
+        if not isinstance(sides, tuple) or len(sides) != self._count:
+            return (1, 1)
+        # One length for each axis (zarr, HDF5), or those of all chunks along it (dask).
+        rows, cols = (
+            side if isinstance(side, int) else max(side)
+            for side in (sides[self._rows], sides[self._cols])
+        )
+        return (int(rows), int(cols))
+
     def shape(self, level: int = 0) -> tuple[int, int]:
         """Rows and columns of a level."""
         shape = self._shapes[level]

@@ -25,11 +25,14 @@ __all__ = ["find_limits"]
 SAMPLES = 1_000_000
 """Pixels that are looked at, about, of all planes together."""
 
-SAMPLING_GRID = 8
+SAMPLING_GRID = 6
 """Windows per axis that are sampled of images that are not in memory."""
 
 MOST_PLANES = 64
-"""Planes that are sampled, of an image in memory or of small planes; else `SAMPLING_GRID`."""
+"""Planes that are sampled, of an image in memory or of small planes."""
+
+FEW_PLANES = 8
+"""Planes that are sampled of other images."""
 
 MOST_SEARCHED = 100_000_000
 """Pixels, at most, searched for contrast that the sample missed, of images not in memory."""
@@ -85,7 +88,7 @@ def _sample(levels: Levels, channels: Sequence[int]) -> npt.NDArray[Any]:
     """Return about `SAMPLES` pixels of the channels in use, (C, N)."""
     height, width = levels.shape()
     small = height * width * len(channels) * MOST_PLANES <= SAMPLES
-    most = MOST_PLANES if small or levels.strides_are_cheap else SAMPLING_GRID
+    most = MOST_PLANES if small or levels.strides_are_cheap else FEW_PLANES
     planes = spread_planes(levels.plane_shape, most)
     trouble: list[ImageError] = []
     parts = [
@@ -114,7 +117,11 @@ def _windows(levels: Levels, channels: Sequence[int], planes: int) -> Iterator[t
     # A stride would touch every chunk of a lazy array: windows touch a few.
     grid = max(1, round(SAMPLING_GRID / np.sqrt(planes)))
     side = max(1, int(np.sqrt(samples / len(channels))) // grid)
-    yield from product(_spread_windows(height, side, grid), _spread_windows(width, side, grid))
+    rows, cols = (
+        _spread_windows(length, side, grid, chunk)
+        for length, chunk in zip((height, width), levels.chunk_shape, strict=True)
+    )
+    yield from product(rows, cols)
 
 
 def _readable(
@@ -158,11 +165,13 @@ def spread_planes(shape: tuple[int, ...], most: int) -> list[tuple[int, ...]]:
     return sorted(set(zip(*columns, strict=True)))
 
 
-def _spread_windows(length: int, side: int, grid: int) -> list[slice]:
-    """Up to `grid` windows spread evenly over an axis."""
+def _spread_windows(length: int, side: int, grid: int, chunk: int) -> list[slice]:
+    """Up to `grid` windows spread evenly over an axis, each within a chunk if there is room."""
     count = max(1, min(grid, length // max(side, 1)))
-    starts = np.linspace(0, max(length - side, 0), count).astype(int)
-    return [slice(int(start), int(start) + side) for start in starts]
+    starts = np.linspace(0, max(length - side, 0), count).astype(int).tolist()
+    if side <= chunk:
+        starts = [min(start, max(start // chunk * chunk + chunk - side, 0)) for start in starts]
+    return [slice(start, start + side) for start in starts]
 
 
 def _search_contrast(levels: Levels, channels: Sequence[int]) -> list[Pair]:

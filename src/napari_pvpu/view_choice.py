@@ -51,6 +51,9 @@ class ViewPolicy:
         When nothing is known but a click, the object's size is guessed as `usual_length` times
         the root of the image's shorter side (people take images in which objects are neither a
         few pixels nor the whole), or as this share of the canvas if that is less.
+    most_side : float
+        Pixels of the shorter side that count for that guess: a slide scanner's images show more
+        objects, not larger ones.
     click_steps : tuple of float
         Multiples of the guess that are tried, best first.
     sure_score, sure_agreement : float
@@ -77,6 +80,7 @@ class ViewPolicy:
     max_reviews: int = 3
     usual_length: float = 1.6
     canvas_share: float = 0.12
+    most_side: float = 4096.0
     click_steps: tuple[float, ...] = (1.0, 2.0, 0.5, 4.0, 0.25, 8.0)
     sure_score: float = 0.8
     sure_agreement: float = 0.8
@@ -206,7 +210,7 @@ def _guess_lengths(
     policy: ViewPolicy,
 ) -> list[float]:
     """Sizes that an object may have, best guess first."""
-    guess = policy.usual_length * math.sqrt(min(shape))
+    guess = policy.usual_length * math.sqrt(min(*shape, policy.most_side))
     if canvas_extent is not None:
         guess = min(guess, policy.canvas_share * canvas_extent)
     lengths = [step * guess for step in policy.click_steps]
