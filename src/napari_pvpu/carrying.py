@@ -26,7 +26,7 @@ from napari_pvpu.view_grid import extent_for, view_around
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_pvpu.interaction import Predictor
+    from napari_pvpu.predictor import Predictor
     from napari_pvpu.records import PixelBox, Plane
     from napari_pvpu.source import ImageSource
     from napari_pvpu.views import View

@@ -25,7 +25,7 @@ from napari_pvpu.scripts import source_settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_pvpu.interaction import Predictor
+    from napari_pvpu.predictor import Predictor
     from napari_pvpu.session import Session
 
 __all__ = ["Journal", "Recorded", "read_journal"]

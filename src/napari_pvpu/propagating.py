@@ -10,9 +10,9 @@ from napari_pvpu.carrying import Carrier
 from napari_pvpu.plane_walk import Walk
 
 if TYPE_CHECKING:
-    from napari_pvpu.interaction import Predictor
     from napari_pvpu.masks import MaskRules
     from napari_pvpu.plane_walk import Found, Plan
+    from napari_pvpu.predictor import Predictor
     from napari_pvpu.records import ObjectRecord, Plane
     from napari_pvpu.source import ImageSource
 

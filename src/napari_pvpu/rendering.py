@@ -13,8 +13,8 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from napari_pvpu.corrections import known_before
-from napari_pvpu.drawing import Drawing, marked_pixels, smoothed
-from napari_pvpu.interaction import draw_state
+from napari_pvpu.drawing import Drawing, draw, marked_pixels, smoothed
+from napari_pvpu.masks import settle
 
 if TYPE_CHECKING:
     from napari_pvpu.current_object import CurrentObject, Origin, Paint
@@ -104,8 +104,9 @@ def paste(
 def _draw(
     state: ObjectState, settings: SessionSettings, shape: tuple[int, int], rules: MaskRules
 ) -> Drawing | None:
-    em, threshold = settings.value_propagation, settings.threshold
-    return draw_state(state, shape, em, threshold, rules, settings.smoothing)
+    logits, threshold = state.shown(settings.value_propagation), settings.threshold
+    settled = settle(logits, state.view, state.prompts, shape, threshold, rules)
+    return draw(settled, state.view, state.prompts, shape, threshold, settings.smoothing)
 
 
 def _seen_from(state: ObjectState, view: View) -> ObjectState:

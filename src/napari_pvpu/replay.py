@@ -16,9 +16,9 @@ from napari_pvpu.views import View
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari_pvpu.interaction import Predictor
     from napari_pvpu.journal import Recorded
     from napari_pvpu.operations import Operation
+    from napari_pvpu.predictor import Predictor
 
 __all__ = ["apply", "read_recorded_image", "replay", "were_rounded"]
 

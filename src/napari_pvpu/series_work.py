@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from napari_pvpu.interaction import Predictor
+    from napari_pvpu.predictor import Predictor
     from napari_pvpu.segmenter import Segmenter
     from napari_pvpu.series import Series
     from napari_pvpu.session import Session

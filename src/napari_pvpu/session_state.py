@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from napari_pvpu.drawing import Drawing
-    from napari_pvpu.interaction import Predictor
     from napari_pvpu.journal import Journal
     from napari_pvpu.label_store import Labels
+    from napari_pvpu.predictor import Predictor
     from napari_pvpu.prompts import Prompt
     from napari_pvpu.records import PixelBox, Plane, Prediction
     from napari_pvpu.source import ImageSource
