@@ -8,16 +8,17 @@ import pytest
 
 from napari_pvpu import session_files
 from napari_pvpu.prompts import Click
-from napari_pvpu.session_files import SUFFIX, begin_file, end_file
+from napari_pvpu.session_files import SUFFIX, begin_file, end_file, newest_file
 from pictures import CENTERS, IMAGE, new_session
 
 
-def left(folder, *, clicks):
+def left(folder, *, clicks=0, work=lambda session: None):
     """Begin a session, click, and forget it, as a killed program does."""
     session = new_session()
     path = begin_file(folder, session, IMAGE)
     for _ in range(clicks):
         session.add(Click(CENTERS["grey"]))
+    work(session)
     session.journal.close()
     session_files._ours.discard(path)
     # By another program, whose process is not there any more.
@@ -51,3 +52,31 @@ def test_files_in_which_nothing_was_done_go(tmp_path, torn):
     assert set(tmp_path.glob(f"*{SUFFIX}")) == {kept, new, own}
     end_file(session)
     assert set(tmp_path.glob(f"*{SUFFIX}")) == {kept, new}
+
+
+def batch(session):
+    session.add(Click(CENTERS["grey"]))
+    session.next_object([Click((2, 2))])
+
+
+def corrected(session):
+    session.add(Click(CENTERS["grey"]))
+    for _ in range(2):
+        session.open_object(session.accept())
+
+
+@pytest.mark.parametrize(
+    ("work", "told"),
+    [
+        pytest.param(lambda session: setattr(session, "threshold", 0.7), None, id="setting"),
+        pytest.param(lambda session: session.add(Click((2, 2))),
+                     "1 step, no object accepted yet", id="click"),
+        pytest.param(corrected, "5 steps, 1 object accepted", id="corrected"),
+        pytest.param(batch, "2 steps, 1 object accepted", id="batch"),
+    ],
+)  # fmt: skip
+def test_what_there_is_to_go_on_with_is_told(tmp_path, work, told):
+    path = left(tmp_path, work=work)
+    model = getattr(new_session().predictor, "model_name", None)
+    earlier = newest_file(tmp_path, path.name.partition("-")[0], model)
+    assert (earlier and earlier.summary) == told

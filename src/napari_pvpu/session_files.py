@@ -22,9 +22,10 @@ from napari_pvpu.fingerprints import fingerprint
 from napari_pvpu.journal import Journal, read_journal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from napari_pvpu.operations import Operation
     from napari_pvpu.predictor import Predictor
     from napari_pvpu.session import Session
 
@@ -43,6 +44,9 @@ MOST_KEPT = 1000
 """Session files that a folder keeps; older ones go when a new one begins. They are small, and may
 hold all that somebody has done on a series of images."""
 
+_LOOKS = ("set", "see")
+"""Operations that nobody would miss."""
+
 _NEW = 60.0
 """Seconds for which a file is not looked at by other programs."""
 
@@ -60,13 +64,24 @@ class Earlier:
         Its file.
     left : datetime
         When something was done in it last.
+    steps : int
+        What was done in it, settings aside.
     objects : int
-        Times that an object was accepted in it.
+        Objects that were accepted in it, be they deleted later.
     """
 
     path: Path
     left: datetime
+    steps: int
     objects: int
+
+    @property
+    def summary(self) -> str:
+        """What there is, such as ``"12 steps, 3 objects accepted"``."""
+        steps = f"{self.steps} step{'s' if self.steps != 1 else ''}"
+        if not self.objects:
+            return f"{steps}, no object accepted yet"
+        return f"{steps}, {self.objects} object{'s' if self.objects != 1 else ''} accepted"
 
 
 def begin_file(
@@ -165,10 +180,20 @@ def newest_file(folder: Path, image_hash: str, model: str | None) -> Earlier | N
             left = datetime.fromtimestamp(path.stat().st_mtime)
         except (JournalError, OSError):
             continue
-        names = [operation.name for operation in recorded.operations]
-        if recorded.header["model"]["name"] == model and set(names) - {"set"}:
-            return Earlier(path, left, names.count("accept"))
+        done = [operation for operation in recorded.operations if operation.name not in _LOOKS]
+        if recorded.header["model"]["name"] == model and done:
+            return Earlier(path, left, len(done), _count_objects(done))
     return None
+
+
+def _count_objects(operations: Sequence[Operation]) -> int:
+    """Return how many objects were accepted, one by one or in batches."""
+    results = [
+        each.result
+        for each in operations
+        if each.name == "accept" or each.values.get("accepting") is not None
+    ]
+    return len({result["id"] for result in results if isinstance(result, dict)})
 
 
 def _file_name(image_hash: str) -> str:

@@ -41,7 +41,7 @@ def test_killed_session_is_offered_and_resumed(make_napari_viewer, blobs, sessio
     controller = panel.controller
     assert controller.wait()
     assert not panel.earlier.isHidden()
-    assert "1 object)" in panel.earlier.text.text()
+    assert "steps, 1 object accepted)" in panel.earlier.text.text()
     panel.resume.click()
     assert controller.wait()
     np.testing.assert_array_equal(controller.session.labels, labels)

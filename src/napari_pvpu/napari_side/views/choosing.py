@@ -93,10 +93,9 @@ class EarlierSession(QFrame):
         earlier = work.earlier if work is not None else None
         self.setVisible(earlier is not None)
         if earlier is not None:
-            count = earlier.objects
             self.text.setText(
-                f"This image was worked on before, until {earlier.left:%d %B %Y %H:%M} ({count} "
-                f"object{'s' if count != 1 else ''})."
+                f"This image was worked on before, until {earlier.left:%d %B %Y %H:%M} "
+                f"({earlier.summary})."
             )
 
     def _on_resume(self) -> None:
