@@ -15,13 +15,14 @@ from typer.testing import CliRunner
 
 from napari_pvpu.cli import app
 from napari_pvpu.errors import ClusterError, ConfigError, DatasetError, ImageError
+from napari_pvpu.features import image_files
 from napari_pvpu.features.embedding import (
     EmbedReport,
     embed_images,
     jobs_for,
     on_cluster,
 )
-from napari_pvpu.features.image_files import find_images, open_image
+from napari_pvpu.features.image_files import find_images, open_image, read_image_file
 from napari_pvpu.features.precompute import (
     Embedded,
     EmbedSettings,
@@ -126,6 +127,40 @@ def test_a_zarr_is_opened_with_all_its_levels(tmp_path):
     source = open_image(tmp_path / "x.zarr")
     assert (source.shape, source.axes) == ((96, 96), "YX")
     assert len(source._levels) == 2
+
+
+def test_a_plain_zarr_array_is_opened_and_one_without_metadata_is_told(tmp_path):
+    zarr = pytest.importorskip("zarr")
+    scene = made_up_scene()[0]
+    names = ("time", "y", "x")
+    zarr.create_array(tmp_path / "a.zarr", data=np.stack([scene] * 3), dimension_names=names)
+    zarr.create_array(tmp_path / "b.zarr", data=scene, zarr_format=2)
+    (tmp_path / "c.zarr" / "c" / "0").mkdir(parents=True)
+    found = find_images([tmp_path])
+    assert [path.name for path in found] == ["a.zarr", "b.zarr", "c.zarr"]
+    assert open_image(found[0]).plane_axes == "T"
+    assert open_image(found[1]).shape == (96, 96)
+    with pytest.raises(ImageError, match=r"c\.zarr cannot be read as a zarr"):
+        open_image(found[2])
+
+
+@pytest.mark.parametrize("levels", [0, 1], ids=["one level", "pyramid"])
+def test_a_large_tiff_is_read_as_it_is_looked_at(tmp_path, monkeypatch, levels):
+    zarr = pytest.importorskip("zarr")
+    scene = np.tile(made_up_scene()[0], (4, 4))
+    path = tmp_path / "large.tif"
+    with tifffile.TiffWriter(path) as file:
+        file.write(scene, tile=(64, 64), subifds=levels, metadata={"axes": "YX"})
+        for _ in range(levels):
+            file.write(scene[::2, ::2], tile=(64, 64), subfiletype=1)
+    assert isinstance(read_image_file(path).image, np.ndarray), "a small one is read at once"
+    monkeypatch.setattr(image_files, "LARGE", 1000)
+    found = read_image_file(path)
+    arrays = found.image if levels else [found.image]
+    assert [array.shape for array in arrays] == [(384, 384), (192, 192)][: levels + 1]
+    assert all(isinstance(array, zarr.Array) for array in arrays)
+    assert found.axes == "YX"
+    np.testing.assert_array_equal(arrays[0][100:110, 30:40], scene[100:110, 30:40])
 
 
 def test_work_is_shared_out_even_with_fewer_images_than_workers():

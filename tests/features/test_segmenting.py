@@ -119,6 +119,15 @@ def test_one_broken_image_does_not_stop_the_rest(run):
     assert "broken.tif" in result.output
 
 
+def test_an_image_of_which_no_object_could_be_made_tells_why(run, tmp_path):
+    result, report = run("image,row,col\na.png,9999,3\n")
+    told = report["images"][0]
+    assert told["error"] == "none of its objects could be made"
+    assert "outside" in told["problems"][0]
+    assert "outside" in result.output
+    assert not list((tmp_path / "out").glob("a*"))
+
+
 @pytest.mark.parametrize("name", [each for each in FORMATS if each in ("ome-zarr", "geojson")])
 def test_labels_are_written_in_other_formats(run, tmp_path, name):
     result, _ = run("image,row,col\na.png,30,30\nb.png,30,30\n", "--format", name)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_pvpu.axes_metadata import axes_from_tiff, fit_axes
+from napari_pvpu.axes_metadata import axes_from_labels, axes_from_tiff, fit_axes
 from napari_pvpu.errors import DatasetError, ImageError
 from napari_pvpu.source import ImageSource
 
@@ -20,7 +20,10 @@ __all__ = ["ImageFile", "find_images", "open_image", "read_image_file"]
 _TIFF = (".tif", ".tiff")
 _NPY = ".npy"
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-_ZARR = ("zarr.json", ".zattrs", ".zgroup")
+_ZARR = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
+
+LARGE = 2**28
+"""Bytes of a TIFF's pixels from which on they are read as they are looked at, if zarr is there."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +33,7 @@ class ImageFile:
     Attributes
     ----------
     image : array-like, or list of array-like
-        As stored; an NPY is mapped, an OME-Zarr lazy, with all its levels if there are more.
+        As stored; an NPY is mapped, a zarr or large TIFF lazy, with all levels if there are more.
     axes : str or None
         Letters as in `napari_pvpu.axes`, if the file tells them.
     sizes : dict of str to (float, str)
@@ -54,7 +57,7 @@ def find_images(paths: Iterable[str | Path]) -> list[Path]:
     Parameters
     ----------
     paths : iterable of path
-        Files, folders of an OME-Zarr, and folders that hold such.
+        Files, folders of a zarr, and folders that hold such.
 
     Raises
     ------
@@ -70,7 +73,7 @@ def find_images(paths: Iterable[str | Path]) -> list[Path]:
         if not inside:
             raise DatasetError(
                 f"there is no image in {path}; give files in TIFF, PNG, JPEG, WebP or NPY, or "
-                "folders of OME-Zarr"
+                "folders of zarr"
             )
         found += inside
     return list(dict.fromkeys(found))
@@ -81,12 +84,12 @@ def open_image(
     axes: str | None = None,
     channels: Sequence[int] | None = None,
 ) -> ImageSource:
-    """Open an image file, an NPY as a memory map and an OME-Zarr with all its levels.
+    """Open an image file, an NPY as a memory map and a zarr with all its levels.
 
     Parameters
     ----------
     path : path
-        TIFF, NPY, a picture, or the folder of an OME-Zarr.
+        TIFF, NPY, a picture, or the folder of an OME-Zarr or of a zarr array.
     axes : str, optional
         What its axes are; by default what the file says, else what `ImageSource` makes of it.
     channels : sequence of int, optional
@@ -143,9 +146,27 @@ def _read_tiff(path: Path) -> ImageFile:
     try:
         with tifffile.TiffFile(path) as file:
             series = file.series[0]
-            return ImageFile(series.asarray(), axes_from_tiff(series.axes), _sizes(file))
+            large = series.nbytes > LARGE
+            image = _lazy_levels(path) if large else None
+            image = series.asarray() if image is None else image
+            return ImageFile(image, axes_from_tiff(series.axes), _sizes(file))
     except (OSError, ValueError, IndexError, KeyError, tifffile.TiffFileError) as error:
         raise ImageError(f"{path} cannot be read as a TIFF: {error}") from error
+
+
+def _lazy_levels(path: Path) -> Any:
+    """Return a TIFF as a zarr array, or a list of its levels; None where zarr is not installed."""
+    try:
+        import tifffile
+        import zarr
+    except ImportError:
+        return None
+    found = zarr.open(tifffile.imread(path, aszarr=True, series=0), mode="r")
+    if isinstance(found, zarr.Array):
+        return found
+    names = [each["path"] for each in found.attrs["multiscales"][0]["datasets"]]
+    levels = [found[name] for name in names]
+    return levels if len(levels) > 1 else levels[0]
 
 
 def _sizes(file: Any) -> dict[str, tuple[float, str]]:
@@ -160,12 +181,19 @@ def _sizes(file: Any) -> dict[str, tuple[float, str]]:
 
 
 def _open_zarr(path: Path) -> ImageFile:
+    from napari_pvpu.export.atomic import library
     from napari_pvpu.export.ome_zarr import open_ngff
 
+    zarr = library("zarr", "images in zarr")
+    try:
+        group = zarr.open(str(path), mode="r")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ImageError(
+            f"{path} cannot be read as a zarr ({error}); its metadata may be missing or damaged"
+        ) from error
+    if isinstance(group, zarr.Array):
+        return ImageFile(group, _axes_of(group))
     full, metadata = open_ngff(path)
-    import zarr
-
-    group = zarr.open_group(str(path), mode="r")
     datasets = metadata["attributes"]["multiscales"][0]["datasets"]
     try:
         levels = [full, *(group[each["path"]] for each in datasets[1:])]
@@ -177,8 +205,16 @@ def _open_zarr(path: Path) -> ImageFile:
     return ImageFile(levels if len(levels) > 1 else full, axes, sizes)
 
 
+def _axes_of(array: Any) -> str | None:
+    """Return the letters of a zarr array's axes, if it names them."""
+    names = getattr(array.metadata, "dimension_names", None)
+    return axes_from_labels(names) if names and all(names) else None
+
+
 def _is_zarr(path: Path) -> bool:
-    return path.is_dir() and any((path / name).is_file() for name in _ZARR)
+    """Whether a folder is a zarr; one that is called so and has lost its metadata, too."""
+    named = path.suffix.lower() == ".zarr"
+    return path.is_dir() and (named or any((path / name).is_file() for name in _ZARR))
 
 
 def _is_image(path: Path) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_pvpu.errors import ExportError, PvpuError
+from napari_pvpu.errors import PvpuError
 from napari_pvpu.features.embedding import connect, on_cluster, on_this_machine, workers_of
 from napari_pvpu.features.image_files import open_image
 from napari_pvpu.features.precompute import Job
@@ -245,6 +245,11 @@ def segment_one(job: Job, settings: SegmentSettings) -> Segmented:
     try:
         session = segmenter.open(open_image(job.image, settings.axes))
         problems = tuple(_segment(session, objects, settings))
+        if not session.objects:
+            return Segmented(
+                job.image, problems=problems, seconds=time.perf_counter() - start,
+                error="none of its objects could be made",
+            )  # fmt: skip
         _write(session, out, settings)
         note.parent.mkdir(exist_ok=True)
         count = len(session.objects)
@@ -305,8 +310,6 @@ def _write(session: Session, out: Path, settings: SegmentSettings) -> None:
         for object_id, record in session.objects.items()
     }
     axes = session.source.plane_axes + "YX"
-    if not objects:
-        raise ExportError("none of its objects could be made")
     export_labels(
         out, session.labels, format_name=settings.format_name, axes=axes, objects=objects,
         name=out.name,
