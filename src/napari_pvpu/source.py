@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_pvpu.appearance import Appearance
 from napari_pvpu.axes import Layout, find_axes
 from napari_pvpu.errors import ImageError
 from napari_pvpu.levels import Levels, as_levels
-from napari_pvpu.normalisation import Normalisation, check_projection, project, three_channels
+from napari_pvpu.normalisation import three_channels
 from napari_pvpu.resample import resample
-from napari_pvpu.sampling import find_limits
 from napari_pvpu.sections import Grid
 from napari_pvpu.windows import Overlap, halve
 
@@ -118,7 +118,10 @@ class ImageSource:
         self._spacing = (1.0,) * len(self._grid.axes)
         self._aspect = 1.0
         self._plane: tuple[int, ...] | None = None if self._levels.plane_shape else ()
-        self._show(channels, rgb, projection, limits, gamma)
+        like_rgb = self._looks_like_rgb()
+        self._show(
+            Appearance.of(self._levels, channels, rgb, projection, limits, gamma, like_rgb=like_rgb)
+        )
 
     def adjusted(
         self,
@@ -135,7 +138,10 @@ class ImageSource:
         found again when settings return.
         """
         other = copy.copy(self)
-        other._show(channels, rgb, projection, limits, gamma)
+        like_rgb = self._looks_like_rgb()
+        other._show(
+            Appearance.of(self._levels, channels, rgb, projection, limits, gamma, like_rgb=like_rgb)
+        )
         return other
 
     def spaced(self, spacing: Sequence[float]) -> ImageSource:
@@ -162,32 +168,10 @@ class ImageSource:
         other._spacing = given
         return other
 
-    def _show(
-        self,
-        channels: int | Sequence[int] | None,
-        rgb: bool | None,
-        projection: str,
-        limits: Limits | None,
-        gamma: float,
-    ) -> None:
+    def _show(self, appearance: Appearance) -> None:
         """Take settings."""
-        count = self._levels.channel_count
-        if rgb is None:
-            rgb = count in (3, 4) and channels is None and self._looks_like_rgb()
-        if rgb and count not in (3, 4):
-            raise ImageError(f"an rgb image has 3 or 4 channels, not {count}; pass rgb=False")
-        everything = list(range(3 if rgb else count))
-        chosen = everything if channels is None else _check_channels(channels, count)
-        self._projection = check_projection(projection)
-        self._channels = chosen[:3] if projection == "first three" else chosen
-        low, high = (
-            find_limits(self._levels, self._channels, together=rgb)
-            if limits is None
-            else _pair(limits)
-        )
-        self._normalisation = Normalisation(low, high, gamma, len(self._channels))
-        self._shown = (self.channels, self._projection, self.limits, self._normalisation.gamma)
-        self._token = _Token(self._identity, self._plane, self._shown)
+        self._appearance = appearance
+        self._token = _Token(self._identity, self._plane, self._appearance.key)
 
     def _looks_like_rgb(self) -> bool:
         axes, place = self._layout.axes, self._layout.channel
@@ -249,22 +233,22 @@ class ImageSource:
     @property
     def channels(self) -> tuple[int, ...]:
         """Channels in use."""
-        return tuple(self._channels)
+        return self._appearance.channels
 
     @property
     def limits(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Values that become 0 and 1, for each channel in use."""
-        return self._normalisation.limits
+        return self._appearance.normalisation.limits
 
     @property
     def projection(self) -> str:
         """What becomes of more than three channels."""
-        return self._projection
+        return self._appearance.projection
 
     @property
     def gamma(self) -> float:
         """Exponent applied to what is between 0 and 1."""
-        return self._normalisation.gamma
+        return self._appearance.normalisation.gamma
 
     def at(self, plane: tuple[int, ...]) -> ImageSource:
         """Return one plane of the image; a single plane's only one is ``()``, itself.
@@ -289,7 +273,7 @@ class ImageSource:
         wanted = self._grid.check(plane)
         chosen = copy.copy(self)
         chosen._plane = wanted
-        chosen._token = _Token(self._identity, wanted, self._shown)
+        chosen._token = _Token(self._identity, wanted, self._appearance.key)
         if self._grid.is_section(wanted):
             chosen._cut(wanted)
         rows, cols = self._grid.shown(wanted)
@@ -343,8 +327,9 @@ class ImageSource:
         cols = Overlap(view.col, view, width, across, col_count)
         if rows.empty or cols.empty:
             return out
-        raw = self._levels.read(self._plane, self._channels, rows.pixels, cols.pixels, level)
-        pixels = project(self._normalisation.apply(raw), self._projection)
+        used = list(self._appearance.channels)
+        raw = self._levels.read(self._plane, used, rows.pixels, cols.pixels, level)
+        pixels = self._appearance.applied(raw)
         rows_axis, cols_axis = rows.source, cols.source
         # Halving by means first is much cheaper than one wide triangle, and what training does.
         high = down * view.aspect
@@ -353,22 +338,3 @@ class ImageSource:
         seen = resample(pixels, (rows_axis, rows.target), (cols_axis, cols.target))
         out[:, rows.inside, cols.inside] = three_channels(seen)
         return out
-
-
-def _check_channels(channels: int | Sequence[int], count: int) -> list[int]:
-    chosen = [channels] if isinstance(channels, int | np.integer) else list(channels)
-    wrong = [channel for channel in chosen if not -count <= channel < count]
-    if wrong or not chosen:
-        raise ImageError(
-            f"cannot use channels {chosen} of an image that has {count}; "
-            f"choose from 0 to {count - 1}"
-        )
-    return [int(channel) % count for channel in chosen]
-
-
-def _pair(limits: Any) -> tuple[Any, Any]:
-    try:
-        low, high = limits
-    except (TypeError, ValueError) as error:
-        raise ImageError(f"limits are a pair (low, high), not {limits!r}") from error
-    return low, high
