@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -161,7 +162,10 @@ def _lazy_levels(path: Path) -> Any:
         import zarr
     except ImportError:
         return None
-    found = zarr.open(tifffile.imread(path, aszarr=True, series=0), mode="r")
+    file = tifffile.TiffFile(path)
+    store = file.series[0].aszarr()
+    weakref.finalize(store, file.close)  # it goes with the last array that reads from it
+    found = zarr.open(store, mode="r")
     if isinstance(found, zarr.Array):
         return found
     names = [each["path"] for each in found.attrs["multiscales"][0]["datasets"]]
