@@ -1,7 +1,9 @@
-"""napari's own brush, eraser, bucket and polygon in the layer of accepted objects.
+"""What others than the session write into the layer of accepted objects, by hand or by program.
 
 napari tells of each part of the layer that it draws anew while one paints. What is there now is
-compared with the labels of the session when the stroke has ended, whatever tool it was.
+compared with the labels of the session when the stroke has ended, whatever tool it was. Of all
+else (``layer.data[...] = 3; layer.refresh()``, `layer.undo`, planes not shown) napari tells
+no place, so that the layer is looked through for it, see `label_scan`.
 """
 
 from __future__ import annotations
@@ -15,11 +17,15 @@ import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_pvpu.napari_side.result_data import full_size, write
+from napari_pvpu.errors import SessionError
+from napari_pvpu.napari_side.label_scan import LabelScan, joined, size_of, windows_of
+from napari_pvpu.napari_side.result_data import full_size, put_in, write
+from napari_pvpu.napari_side.telling import tell
 from napari_pvpu.sections import SHOWN
+from napari_pvpu.sparse_labels import SparseLabels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from napari.layers import Labels
     from napari.viewer import Viewer
@@ -71,19 +77,38 @@ class LabelStrokes(QObject):
         super().__init__()
         self._viewer, self._frame = weakref.ref(viewer), frame
         self._layer: Labels | None = None
+        self._own: Any = None
         self._window: Window | None = None
-        self._quiet = self._waiting = False
+        self._quiet = self._waiting = self._by_mouse = False
+        self._view: object = None
+        self._scan = LabelScan(self._differs, lambda: self._labels() is not None)
+        self._scan.ended.connect(self.painted)
+        self.known: Callable[[], Any] = lambda: None
+        """Returns what the layer should show, plane axes first; None if that is not known now."""
         self.stroking = False
         """Whether a stroke is under way."""
 
     def follow(self, layer: Labels) -> None:
         """Read this layer from now on, and no other."""
         if self._layer is not None:
-            self._layer.events.labels_update.disconnect(self._on_update)
-            self._layer.events.paint.disconnect(self._on_paint)
-        self._layer, self._window = layer, None
-        layer.events.labels_update.connect(self._on_update)
-        layer.events.paint.connect(self._on_paint)
+            for name, called in self._callbacks.items():
+                getattr(self._layer.events, name).disconnect(called)
+            self._layer.mouse_drag_callbacks.remove(self._on_mouse)
+        self._layer, self._window, self._view, self._own = layer, None, None, layer.data
+        self._scan.drop()
+        for name, called in self._callbacks.items():
+            getattr(layer.events, name).connect(called)
+        layer.mouse_drag_callbacks.append(self._on_mouse)
+
+    @property
+    def _callbacks(self) -> dict[str, Callable[[Any], None]]:
+        return {
+            "labels_update": self._on_update,
+            "paint": self._on_paint,
+            "set_data": self._on_drawn,
+            "data": self._on_data,
+            "visible": self._on_visible,
+        }
 
     @contextmanager
     def quietly(self) -> Iterator[None]:
@@ -104,6 +129,9 @@ class LabelStrokes(QObject):
         erased : bool
             Whether pixels without a label have been erased; else nothing has been there yet.
         """
+        self._scan.finish()
+        if (found := self._scan.take()) is not None:
+            self._join(found)
         window, self._window = self._window, None
         if window is None or self._layer is None:
             return None
@@ -163,13 +191,16 @@ class LabelStrokes(QObject):
             return
         if self._window is None or not self._layer.loaded:  # it has not been told where
             self._join(self._shown(viewer))
+        if not self._by_mouse and self._frame.plane_shape:  # which may be in any plane
+            self._look_through()
         if not self._waiting:
             self._waiting = True
             QTimer.singleShot(0, self._tell)  # napari may not have written it yet
 
     def _tell(self) -> None:
         self._waiting = self.stroking = False
-        self.painted.emit()
+        if not self._scan.pending:
+            self.painted.emit()
 
     def _shown(self, viewer: Viewer) -> list[slice]:
         """Return the part of the labels that is shown, or that may be painted on from there."""
@@ -183,8 +214,94 @@ class LabelStrokes(QObject):
         return window
 
     def _join(self, window: Sequence[slice]) -> None:
-        known = self._window or window
-        self._window = tuple(
-            slice(min(a.start, b.start), max(a.stop, b.stop))
-            for a, b in zip(known, window, strict=True)
+        self._window = joined(self._window or window, window)
+
+    def _on_mouse(self, layer: Any, event: Any) -> Generator[None, None, None]:
+        """Note that what is painted is painted where the mouse is."""
+        self._by_mouse = True
+        yield
+        while event.type == "mouse_move":
+            yield
+        self._by_mouse = False
+
+    # What napari tells no place of
+
+    def _on_drawn(self, event: Any) -> None:
+        """Look for what has been written into the data before the layer was drawn anew."""
+        viewer, layer = self._viewer(), self._layer
+        if viewer is None or layer is None:
+            return
+        dims, before = viewer.dims, self._view
+        level = (layer.data_level, layer.corner_pixels.tolist()) if layer.multiscale else None
+        self._view = (dims.point, dims.order, dims.ndisplay, level)
+        # As a rule it is drawn anew because the view has moved, or for the first time.
+        if not self._quiet and before == self._view:
+            self._look_through()
+
+    def _on_visible(self, event: Any) -> None:
+        if self._layer is not None and self._layer.visible:  # napari was silent while it was not
+            self._look_through()
+
+    def _on_data(self, event: Any) -> None:
+        """Take over the labels of other data that the layer was given; it keeps its own array."""
+        layer = self._layer
+        if layer is None or layer.data is self._own:
+            return
+        if self._quiet:
+            self._own = layer.data
+            return
+        given = layer.data
+        with self.quietly():
+            layer.data = self._own
+            self._frame.place(layer)
+        try:
+            put_in(layer, given)
+        except SessionError as error:
+            tell(error)
+        layer.refresh()
+
+    def _look_through(self) -> None:
+        """Compare the whole layer with what is known."""
+        window = tuple(slice(0, length) for length in self._frame.grid.lengths)
+        assert self._layer is not None
+        own = full_size(self._layer)
+        if isinstance(own, SparseLabels):
+            size = own.nbytes // own.dtype.itemsize
+            self._scan.begin(self._tiles(), size, all_there_is=True)
+        else:
+            self._scan.begin(windows_of(window), size_of(window), all_there_is=True)
+
+    def _tiles(self) -> Iterator[Window]:
+        """Yield the windows in which there are labels, or are known to be."""
+        assert self._layer is not None
+        axes = [axis for axis in range(self._layer.ndim) if axis not in self._frame.spatial_axes]
+        known, found = self._labels(), set()
+        for plane in known.planes:
+            found |= {(*plane, *box) for box in _boxes_of(known, plane)}
+        own = full_size(self._layer)
+        for at in own.planes:
+            place = dict(zip(axes, at, strict=True))
+            plane = tuple(place[axis] for axis in self._frame.places[:-2])
+            found |= {(*plane, *box) for box in _boxes_of(own, at)}
+        for *plane, top, left, bottom, right in sorted(found):
+            yield (*(slice(at, at + 1) for at in plane), slice(top, bottom), slice(left, right))
+
+    def _differs(self, window: Window) -> Window | None:
+        """Return the part of a window where the layer shows something else than it should."""
+        changed = self._read(window) != self._labels()[window]
+        if not changed.any():
+            return None
+        from napari_pvpu.label_painting import tight_part
+
+        return tuple(
+            slice(whole.start + part.start, whole.start + part.stop)
+            for whole, part in zip(window, tight_part(changed), strict=True)
         )
+
+    def _labels(self) -> Any:
+        return None if self.stroking or self._by_mouse else self.known()
+
+
+def _boxes_of(labels: SparseLabels, plane: tuple[int, ...]) -> Iterator[tuple[int, int, int, int]]:
+    for top, left, tile in labels.tiles(plane):
+        yield top, left, top + tile.shape[0], left + tile.shape[1]

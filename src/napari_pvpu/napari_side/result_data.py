@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_pvpu.blank_arrays import blank
+from napari_pvpu.errors import SessionError
 from napari_pvpu.sparse_labels import MOST_DENSE, SparseLabels, pyramid
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     Box = tuple[int, int, int, int]
 
-__all__ = ["blocks", "full_size", "new_data", "widened", "write"]
+__all__ = ["blocks", "full_size", "new_data", "put_in", "widened", "write"]
 
 MOST_SHOWN_WHOLE = 2**24
 """Pixels of a plane, of an image too large for an array, that napari is given at once."""
@@ -68,6 +69,35 @@ def write(layer: Labels, indices: tuple[Any, ...], values: Any) -> None:
     else:
         with layer.block_history():
             layer.data_setitem(indices, values)
+
+
+def put_in(layer: Labels, given: Any) -> None:
+    """Copy labels that a layer was given in place of its data into that data, undrawn.
+
+    Raises
+    ------
+    SessionError
+        If they are of another kind or shape, or have numbers that do not fit; then nothing has
+        changed.
+    """
+    own, keeps = layer.data, f"“{layer.name}” keeps its own labels"
+    if not isinstance(given, np.ndarray) or not isinstance(own, np.ndarray):
+        kind = f"{type(given).__module__.partition('.')[0]}.{type(given).__name__}"
+        raise SessionError(
+            f"{keeps}, of which other data ({kind}) cannot take the place; write numpy arrays "
+            "into parts of them, or choose Edit object > Begin with a Labels layer"
+        )
+    if given.shape != own.shape:
+        raise SessionError(
+            f"{keeps}, whose shape is {own.shape}; what it was given has the shape {given.shape}"
+        )
+    low, high, largest = int(given.min()), int(given.max()), np.iinfo(own.dtype).max
+    if low < 0 or high > largest:
+        raise SessionError(
+            f"{keeps}, whose numbers run from 1 to {largest}; what it was given has numbers from "
+            f"{low} to {high}: relabel them"
+        )
+    own[...] = given
 
 
 def blocks(box: Box) -> Iterator[Box]:

@@ -21,6 +21,7 @@ from napari_pvpu.prompts import Click, Scribble
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from napari_pvpu.label_store import LabelArray
     from napari_pvpu.napari_side.journaling import Opened
     from napari_pvpu.prompts import Prompt
     from napari_pvpu.records import ChangedRegion, Timing
@@ -49,6 +50,7 @@ class Workspace(Course):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.strokes = LabelStrokes(arguments[0], self.frame)
+        self.strokes.known = self._written
         self.next_label = NextLabel()
         self.settings: dict[str, Any] = dict(SETTINGS)
         """As the user wants them, before a session as well."""
@@ -210,14 +212,26 @@ class Workspace(Course):
             self.strokes.put_back(painted, session.labels)
             tell(error)
         self.next_label.painted(session)
+        self._follow_labels()  # so that it is known what to wipe out when this is undone
         return True
+
+    def _written(self) -> LabelArray | None:
+        """Return the labels, if their layer has been brought to their state."""
+        session = self.session
+        if session is None or self.filling:
+            return None
+        there = self._seen == len(session.operations) or (self._seen < 0 and not session.objects)
+        return session.labels if there else None
 
     def _catch_up(self) -> None:
         self.take_labels()
-        with self.strokes.quietly():
-            super()._catch_up()
+        self._follow_labels()
         if self.session is not None:
             self.next_label.propose(self.session)
+
+    def _follow_labels(self) -> None:
+        with self.strokes.quietly():
+            super()._catch_up()
 
     def _on_answer(self, region: ChangedRegion | None) -> None:
         self.take_paint()
