@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from napari_pvpu.networks.prompt_batch import BOX, CLICK, SCRIBBLE, PromptBatch
+from napari_pvpu.networks.prompt_batch import BOX, CLICK, EMPTY, SCRIBBLE, PromptBatch
 from napari_pvpu.prompts import Box, Click, PriorMask, Prompt, Scribble
 
 if TYPE_CHECKING:
@@ -71,24 +71,25 @@ def prompt_batch(prompts: Sequence[Prompt]) -> PromptBatch:
     PromptBatch
         (1, K, P, 2) with K at least 1, on the CPU; one empty slot if there are no prompts.
     """
-    slots: list[tuple[int, bool, Points]] = []
+    slots: list[tuple[int, bool, Points | list[tuple[float, float]]]] = []
     for prompt in prompts:
         if isinstance(prompt, Click):
-            slots.append((CLICK, prompt.positive, np.array([prompt.position])))
+            slots.append((CLICK, prompt.positive, [prompt.position]))
         elif isinstance(prompt, Box):
-            slots.append((BOX, prompt.positive, np.array([prompt.start, prompt.stop])))
+            slots.append((BOX, prompt.positive, [prompt.start, prompt.stop]))
         elif isinstance(prompt, Scribble):
             pieces = split_path(np.array(prompt.path))
             slots += [(SCRIBBLE, prompt.positive, piece) for piece in pieces]
         else:
             assert isinstance(prompt, PriorMask)
-    count, longest = max(len(slots), 1), max([2, *(len(p) for *_, p in slots)])
+    slots = slots or [(EMPTY, False, [])]
+    kinds, positives, lines = zip(*slots, strict=True)
+    lengths = [len(points) for points in lines]
     # Filled as arrays, which takes a tenth of the time that as many small tensors would.
-    places = np.zeros((1, count, longest, 2), np.float32)
-    valid = np.zeros((1, count, longest), np.bool_)
-    kinds, positives = np.zeros((1, count), np.int64), np.zeros((1, count), np.bool_)
-    for k, (kind, positive, points) in enumerate(slots):
-        kinds[0, k], positives[0, k] = kind, positive
-        valid[0, k, : len(points)] = True
-        places[0, k, : len(points)] = points
-    return PromptBatch(*map(torch.from_numpy, (places, valid, kinds, positives)))
+    places = np.zeros((1, len(slots), max(2, *lengths), 2), np.float32)
+    for k, points in enumerate(lines):
+        if lengths[k]:
+            places[0, k, : lengths[k]] = points
+    valid = np.arange(places.shape[2]) < np.array(lengths)[:, None]
+    rest = (valid[None], np.array([kinds], np.int64), np.array([positives], np.bool_))
+    return PromptBatch(*map(torch.from_numpy, (places, *rest)))

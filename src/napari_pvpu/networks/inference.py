@@ -157,6 +157,7 @@ class FastDecoder:
         self._last = last.weight.flatten(1), last.bias
         self._prompt_head = Perceptron(decoder.prompt_head)
         self._score_head = Perceptron(decoder.score_head)
+        self._sides = torch.tensor([1.0, -1.0]).view(1, 2, 1, 1)
 
     def __call__(
         self,
@@ -168,8 +169,8 @@ class FastDecoder:
     ) -> Decoded:
         """Answer as `PVPUNet.decode` does; parameters as there."""
         network, config = self._network, self._network.config
-        side = features.image.shape[-1]
-        if side != config.view_size or len(prompts.kind) > 1 or bool((prompts.kind == EMPTY).any()):
+        side, kinds = features.image.shape[-1], prompts.kind.tolist()
+        if side != config.view_size or len(kinds) > 1 or EMPTY in kinds[0]:
             return network.decode(features, prompts, previous, second_reading=second_reading)
         tokens = self._tokens(prompts, features.image)
         readings = [previous, None] if second_reading and previous is not None else [previous]
@@ -184,16 +185,17 @@ class FastDecoder:
         self, levels: tuple[Tensor, ...], tokens: Tensor, reference2: Tensor, reference4: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Everything behind the embeddings; returns means over the readings."""
-        s2, s4, s8, s16 = (nhwc(level).expand(len(reference2), -1, -1, -1) for level in levels)
+        s2, s4, s8, s16 = map(nhwc, levels)
+        s8, s16 = (each.expand(len(reference2), -1, -1, -1) for each in (s8, s16))
         x4 = self._mix4(reference4.add_(s4))
         x8 = self._mix8(self._down8.plus(s8, x4))
         x16 = self._exchange(self._down16.plus(s16, x8))
         x8 += resize(self._up8(x16), x8.shape[1:3])
         filtered, prompts = self._merging(x8, tokens)
 
-        pixels = self._lateral4(x4)
-        pixels += resize(self._lateral16(x16), x4.shape[1:3])
-        pixels += resize(self._lateral8(filtered), x4.shape[1:3])
+        coarse = resize(self._lateral8(filtered), x4.shape[1:3])
+        coarse += resize(self._lateral16(x16), x4.shape[1:3])
+        pixels = self._lateral4.plus(coarse, x4)
         for mix in self._fuse:
             pixels = mix(pixels)
         fine = resize(self._to_stride2(pixels), s2.shape[1:3])
@@ -211,8 +213,8 @@ class FastDecoder:
         readings, height, width, _ = logits.shape
         # As a view: a permuted map of one channel passes for channels last, which takes thrice
         # the time.
-        weight = F.avg_pool2d(logits.sigmoid().view(readings, 1, height, width), 2).flatten(2)
-        weights = torch.cat([weight, 1 - weight], 1)  # (R, 2, N): inside, outside
+        both = (logits.view(readings, 1, height, width) * self._sides).sigmoid_()
+        weights = F.avg_pool2d(both, 2).flatten(2)  # (R, 2, N): inside, outside
         means = torch.bmm(weights, pixels.flatten(1, 2))
         means /= weights.sum(2, keepdim=True).clamp_(min=1e-3)
         known = torch.cat([means.flatten(1), prompts.mean(1)], dim=1)

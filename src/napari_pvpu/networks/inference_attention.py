@@ -68,7 +68,7 @@ class Exchange:
         query, key, value = three.permute(2, 0, 3, 1, 4)
         seen = F.scaled_dot_product_attention(query, key, value).transpose(1, 2)
         x = self._project.plus(x, seen.reshape(x.shape))
-        return self._narrow.plus(x, F.gelu(self._widen(self._norm2(x))))
+        return self._narrow.plus(x, self._widen.gelu(self._norm2(x)))
 
 
 def _by_head(attention: Attention) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -160,9 +160,11 @@ class PixelsToPrompts:
         values = self._heads_first(F.linear(value, self._value, self._value_bias))
         # Pixels last: a softmax over few entries is fast only if many of them lie side by side.
         logits = torch.baddbmm(keys[..., -1:], keys[..., :-1], placed.transpose(1, 2))
-        share = logits.unflatten(1, (self._heads, -1)).softmax(2).flatten(1, 2)
-        return torch.baddbmm(pixels, share.transpose(1, 2), values)
+        share = logits.view(len(logits), self._heads, -1, logits.shape[2]).softmax(2)
+        return torch.baddbmm(pixels, share.view_as(logits).transpose(1, 2), values)
 
     def _heads_first(self, x: Tensor) -> Tensor:
         """Turn (R, K, H C) into (R, H K, C)."""
-        return x.unflatten(2, (self._heads, -1)).transpose(1, 2).flatten(1, 2)
+        readings, count, width = x.shape
+        by_head = x.view(readings, count, self._heads, -1).transpose(1, 2)
+        return by_head.reshape(readings, count * self._heads, width // self._heads)

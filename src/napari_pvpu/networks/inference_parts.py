@@ -37,8 +37,12 @@ def nhwc(x: Tensor) -> Tensor:
 
 
 def resize(x: Tensor, size: torch.Size | tuple[int, ...]) -> Tensor:
-    """Resize (R, h, w, C) bilinearly to (R, *size, C), pixel areas aligned."""
-    return nhwc(F.interpolate(nchw(x), size=tuple(size), mode="bilinear", align_corners=False))
+    """Resize (R, h, w, C) bilinearly to (R, *size, C), pixel areas aligned.
+
+    As `F.interpolate` does, which takes as long to find that out as to do it.
+    """
+    out: Tensor = torch.ops.aten.upsample_bilinear2d.default(nchw(x), list(size), False)
+    return nhwc(out)
 
 
 def can_pack() -> bool:
@@ -83,6 +87,7 @@ class Spatial:
         self._groups, self._stride = layer.groups, list(layer.stride)
         self._padding = [layer.kernel_size[0] // 2] * 2
         if packed:
+            self._convolve = torch.ops.mkldnn._convolution_pointwise.default
             self._weight = torch.ops.aten.mkldnn_reorder_conv2d_weight(
                 weight.contiguous().to_mkldnn(), self._padding, self._stride, [1, 1],
                 self._groups, [1, layer.in_channels, side, side],
@@ -94,7 +99,7 @@ class Spatial:
             padding, groups = self._padding, self._groups
             out = F.conv2d(x, self._weight, self._bias, self._stride, padding, 1, groups)
             return out.relu_() if relu else out
-        product: Tensor = torch.ops.mkldnn._convolution_pointwise.default(
+        product: Tensor = self._convolve(
             x, self._weight, self._bias, self._padding, self._stride, [1, 1], self._groups,
             "relu" if relu else "none", [], "",
         )  # fmt: skip
@@ -133,9 +138,10 @@ class Pointwise:
     def __init__(self, weight: Tensor, bias: Tensor | None, pixels: int, packed: bool) -> None:
         self._weight, self._bias, self._packed = weight.detach().flatten(1), bias, packed
         if packed:
-            self._weight = torch.ops.mkldnn._reorder_linear_weight(
-                self._weight.contiguous(), pixels
-            )
+            operations = torch.ops.mkldnn
+            self._weight = operations._reorder_linear_weight(self._weight.contiguous(), pixels)
+            self._product = operations._linear_pointwise.default
+            self._sum = operations._linear_pointwise.binary
 
     @classmethod
     def of(cls, layer: nn.Module, pixels: int, packed: bool) -> Pointwise:
@@ -148,18 +154,23 @@ class Pointwise:
         if not self._packed:
             out = F.linear(x, self._weight, self._bias)
             return out.relu_() if relu else out
-        product: Tensor = torch.ops.mkldnn._linear_pointwise.default(
+        product: Tensor = self._product(
             x, self._weight, self._bias, "relu" if relu else "none", [], ""
         )
+        return product
+
+    def gelu(self, x: Tensor) -> Tensor:
+        """Return `gelu` of the product."""
+        if not self._packed:
+            return F.gelu(F.linear(x, self._weight, self._bias))
+        product: Tensor = self._product(x, self._weight, self._bias, "gelu", [], "none")
         return product
 
     def plus(self, other: Tensor, x: Tensor) -> Tensor:
         """Return the product of `x` plus `other`, (..., C_out), in one pass over memory."""
         if not self._packed:
             return F.linear(x, self._weight, self._bias).add_(other)
-        total: Tensor = torch.ops.mkldnn._linear_pointwise.binary(
-            x, other, self._weight, self._bias, "add"
-        )
+        total: Tensor = self._sum(x, other, self._weight, self._bias, "add")
         return total
 
 

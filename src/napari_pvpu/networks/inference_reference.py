@@ -169,11 +169,14 @@ class ReferenceTable:
         self._table4 = table.flatten(0, 1)
         self._starts = torch.arange(4, dtype=torch.int32) * len(cells)
         half = size // 2
-        place = torch.arange(half**2).view(half // 2, 2, half // 2, 2)
-        self._blocks = place.transpose(1, 2).flatten()  # cells in the order of blocks of 2 x 2
-        self._soft2, self._soft4 = (
-            layer.weight[:, states].flatten(1).t().contiguous() for layer in (two, four)
-        )
+        blocks = _blocks(half, 2)  # cells in the order of blocks of 2 x 2, for two readings
+        self._blocks = torch.cat([blocks, blocks + half**2])
+        self._bags = torch.arange(0, 2 * half**2, 4, dtype=torch.int32)
+        # Pixels in the order of cells, and what a cell's probabilities are multiplied with.
+        self._soft = [
+            (_blocks(size, side), layer.weight[:, states].flatten(1).t().contiguous())
+            for side, layer in ((2, two), (4, four))
+        ]
 
     def __call__(self, states: Tensor, previous: Tensor | None) -> tuple[Tensor, Tensor]:
         """Embed reference maps (R, S, S) and, in the first, the probability (1, 1, S, S).
@@ -186,16 +189,15 @@ class ReferenceTable:
         readings, half = len(states), states.shape[1] // 2
         code = self._code(states)
         two = torch.embedding(self._table2, code)
-        blocks = code.view(-1).index_select(0, self._blocks[: code.numel()])
-        four = torch.embedding_bag(
-            self._table4, blocks.view(-1, 4).add_(self._starts).view(-1),
-            self._bags[: blocks.numel() // 4], mode=0,
-        )[0].view(readings, half // 2, half // 2, -1)  # fmt: skip
+        blocks = code.view(-1).index_select(0, self._blocks[: code.numel()]).view(-1, 4)
+        entries, bags = blocks.add_(self._starts).view(-1), self._bags[: len(blocks)]
+        four = torch.embedding_bag(self._table4, entries, bags, mode=0)[0]  # sums
+        four = four.view(readings, half // 2, half // 2, -1)
         if previous is not None:
-            for out, weight, side in ((two, self._soft2, 2), (four, self._soft4, 4)):
-                cells = previous.view(len(states[0]) // side, side, -1, side).transpose(1, 2)
-                cells = cells.reshape(-1, side * side)
-                out[0].view(-1, out.shape[-1]).addmm_(cells, weight)
+            pixels = previous.reshape(-1)
+            for out, (order, weight) in zip((two, four), self._soft, strict=True):
+                cells = pixels.index_select(0, order).view(-1, len(weight))
+                out[0].view(len(cells), -1).addmm_(cells, weight)
         return two, four
 
     def _code(self, states: Tensor) -> Tensor:
@@ -207,3 +209,15 @@ class ReferenceTable:
         """
         pairs = states.view(torch.int16).mul(256 * self._states + 1).bitwise_right_shift_(8)
         return torch.add(pairs[:, 1::2], pairs[:, ::2], alpha=self._states**2).int()
+
+
+def _blocks(size: int, side: int) -> Tensor:
+    """Order in which the pixels of a flat (size, size) map are those of one block after another.
+
+    Returns
+    -------
+    Tensor
+        (size^2,) int64; blocks of `side` x `side` row by row, and so the pixels of each.
+    """
+    pixels = torch.arange(size**2).view(size // side, side, size // side, side)
+    return pixels.transpose(1, 2).flatten()
