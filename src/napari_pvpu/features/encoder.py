@@ -91,7 +91,7 @@ class ViewEncoder:
             device, make = _on_cpu(device, precision), partial(_onnx_runner, folder=runtime)
         place = choose_device(device)
         self._kept: OrderedDict[Hashable, Features] = OrderedDict()
-        load = partial(load_network, model)
+        load = partial(_load, model)
         self._runner = SafeRunner(load, place, precision, release=self._kept.clear, make=make)
         self._small = count_parameters(self._runner.network)[0] < SMALL
         keep_memory()
@@ -277,6 +277,11 @@ class ViewEncoder:
         """Torch's threads, one or all of them, for what is computed next."""
         on_cpu = self._runner.device.type == "cpu"
         return one_thread() if self._small and on_cpu else nullcontext()
+
+
+def _load(model: str | Path) -> PromptableNetwork:
+    with one_thread():  # many small tensors are filled
+        return load_network(model)
 
 
 def _on_cpu(device: str, precision: str) -> str:

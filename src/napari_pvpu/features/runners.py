@@ -10,6 +10,7 @@ import torch
 
 from napari_pvpu.errors import DeviceError, DeviceWarning
 from napari_pvpu.features.device_trial import PRECISIONS, Trial, compare, time_runner
+from napari_pvpu.features.devices import one_thread
 from napari_pvpu.networks.inference import fast_decode
 from napari_pvpu.networks.inference_encoder import fast_encode
 from napari_pvpu.networks.interface import Features
@@ -74,8 +75,9 @@ class TorchRunner:
     ) -> None:
         self.device, self.precision = device, precision
         self._network = network.to(device)
-        self._decode = fast_decode(self._network)
-        self._encode = fast_encode(self._network)
+        with one_thread():  # what these try out is small, see there
+            self._decode = fast_decode(self._network)
+            self._encode = fast_encode(self._network)
 
     def encode(self, views: Tensor) -> Features:
         """Do as `Runner.encode`, and wait for the device, so that time measured is time used."""
@@ -90,11 +92,11 @@ class TorchRunner:
 
     def decode(self, features: Features, prompts: PromptBatch, previous: Tensor | None) -> Decoded:
         """Do as `Runner.decode`, with both readings where there is a mask before."""
-        if previous is not None:
-            previous = previous.to(self.device)
         if features.image.device != self.device:  # kept from before a fallback
             features = features.map(lambda tensor: tensor.to(self.device))
-        prompts = prompts.to(self.device)
+        if self.device.type != "cpu":
+            prompts = prompts.to(self.device)
+            previous = None if previous is None else previous.to(self.device)
         return self._decode(features, prompts, previous, second_reading=True)
 
     def _wait(self) -> None:
