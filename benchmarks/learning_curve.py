@@ -83,12 +83,12 @@ def draw(points: list[dict[str, Any]], path: Path) -> None:
                 views, means, errors, fmt="o", ms=4, color=COLOURS[k], label=f"IoU@{k}", lw=1
             )
             best = np.maximum.accumulate(means)
-            axes.step(views, best, where="post", color=COLOURS[k], lw=1, alpha=0.6)
+            axes.plot(views, best, color=COLOURS[k], lw=1, alpha=0.6)
             axes.axhline(TARGETS[k], color=COLOURS[k], lw=0.8, ls=":")
         axes.set(xscale="log", xlabel="views seen in training", ylabel="mean IoU, mean over sets")
         axes.grid(color="#dddddd", lw=0.6)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(loc="lower right", frameon=False, title="dotted: wanted")
+        axes.legend(loc="lower right", frameon=False, title="line: best so far, dotted: wanted")
         figure.savefig(path, format="svg", metadata={"Date": None})
 
 
