@@ -87,6 +87,7 @@ class Scores:
     last: list[float] = field(default_factory=list)
     between: list[float] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
+    whole: list[float] = field(default_factory=list)
 
 
 def accuracy_rows(segmenter: Segmenter, options: Any) -> list[dict[str, object]]:
@@ -108,6 +109,7 @@ def accuracy_rows(segmenter: Segmenter, options: Any) -> list[dict[str, object]]
                     "planes above 0.8": _mean([each > 0.8 for each in found.each]),
                     f"IoU between planes {EVERY} apart": _mean(found.between),
                     "planes too far (-: too early)": _median(found.ends),
+                    "IoU of objects, ended by itself": _mean(found.whole),
                 }
             )  # fmt: skip
             print(rows[-1], flush=True)
@@ -151,10 +153,12 @@ def measure(
     scores.each += values
     scores.last += values[-1:]  # nothing of an object with no plane large enough to judge
     end = int(np.flatnonzero(truth.any(axis=(1, 2)))[-1])
+    walk = Walk(Plan({first: start}, first, len(truth) - 1), carry)
+    masks = {each.position: each.mask for each in walk if each is not None}
     if end < len(truth) - 1:
-        walk = Walk(Plan({first: start}, first, len(truth) - 1), carry)
-        reached = [each.position for each in walk if each is not None]
-        scores.ends.append(max(reached, default=first) - end)
+        scores.ends.append(max(masks, default=first) - end)
+    if end > first:
+        scores.whole.append(_iou_of_all(masks, truth, first + 1))
     anchors = {z: PlaneMask.tight(0, 0, truth[z]) for z in range(first, last + 1, EVERY)}
     known = {z: mask for z, mask in anchors.items() if mask is not None}
     walk = Walk(Plan(known, min(known), max(known)), carry)
@@ -167,6 +171,16 @@ def _iou(mask: PlaneMask | None, truth: Any) -> float:
     if mask is None:
         return 0.0
     return overlap(mask.over((0, 0, *truth.shape)), truth)
+
+
+def _iou_of_all(masks: dict[int, PlaneMask], truth: Any, first: int) -> float:
+    """Of an object in all planes from one on, those where it is not to be found included."""
+    box = (0, 0, *truth.shape[1:])
+    empty = np.zeros(truth.shape[1:], bool)
+    pairs = [
+        (masks[z].over(box) if z in masks else empty, truth[z]) for z in range(first, len(truth))
+    ]
+    return sum(int((a & b).sum()) for a, b in pairs) / sum(int((a | b).sum()) for a, b in pairs)
 
 
 def _mean(values: list[Any]) -> float | None:

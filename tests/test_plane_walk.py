@@ -51,11 +51,27 @@ def test_carries_on_from_plane_to_plane_and_ends_where_nothing_is_found() -> Non
         pytest.param({6: 7, 7: 3, 8: 7}, {}, id="most of the area is gone"),
         pytest.param({6: 7, 7: 15, 8: 7}, {}, id="it runs into something larger"),
         pytest.param({6: 7, 7: 7, 8: 7}, {7: 0.1}, id="nobody believes it"),
-        pytest.param({6: 7, 7: 7, 8: 7}, {7: 0.66}, id="much less sure than just before"),
+        pytest.param({6: 7, 7: 7, 8: 7}, {7: 0.5}, id="much less sure than just before"),
     ],
 )
 def test_ends_where_the_answer_breaks(sides: dict[int, int], doubtful: dict[int, float]) -> None:
     assert positions(Walk(Plan({5: square(7)}, 5, 9), Answers(sides, doubtful))) == [6]
+
+
+@pytest.mark.parametrize(
+    ("sides", "found"),
+    [
+        pytest.param([15, 13, 10, 8, 6, 7, 9, 11], [15, 13, 10, 8, 6], id="another one begins"),
+        pytest.param([15, 13, 10, 8, 6, 5, 6, 7], [15, 13, 10, 8, 6, 5, 6, 7], id="a thin end"),
+        pytest.param([15, 13, 11, 9, 11, 13, 15], [15, 13, 11, 9, 11, 13, 15], id="not so thin"),
+    ],
+)
+def test_ends_at_a_waist_behind_which_it_would_grow_again(
+    sides: list[int], found: list[int]
+) -> None:
+    answers = Answers(dict(enumerate(sides, start=1)))
+    walk = Walk(Plan({0: square(6)}, 0, len(sides)), answers, WalkPolicy(most_share=9))
+    assert [round(np.sqrt(each.mask.area)) for each in walk if each is not None] == found
 
 
 def test_ends_with_the_range_and_where_the_user_says() -> None:

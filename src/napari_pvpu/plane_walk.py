@@ -39,6 +39,8 @@ class WalkPolicy:
     ----------
     least_confidence : float
         Below this the object has ended.
+    least_between : float
+        The same between annotated planes, where the shape between theirs is better than doubt.
     least_of_recent : float
         Share of the highest confidence of the planes just before; below it the object has ended.
         Where it ends on another that begins there, confidence dips for a plane or two and would
@@ -48,16 +50,24 @@ class WalkPolicy:
     least_share, most_share : float
         Area of a plane's mask as a share of that of the plane before: outside these bounds the
         object has ended, or has run into something else.
+    waist : float
+        Share of the largest area so far below which the object has become thin.
+    regrowth : float
+        Times that its area then has to grow again for the object to have ended where it was
+        thinnest.
     shape_weight : float
         Between annotated planes: weight of the shape between theirs, beside 1 for what was
         carried from both sides.
     """
 
-    least_confidence: float = 0.45
-    least_of_recent: float = 0.76
+    least_confidence: float = 0.3
+    least_between: float = 0.45
+    least_of_recent: float = 0.6
     recent: int = 6
     least_share: float = 0.3
     most_share: float = 2.0
+    waist: float = 0.2
+    regrowth: float = 3.0
     shape_weight: float = 0.5
 
 
@@ -155,32 +165,45 @@ class Walk:
         self.reached = (first, last) if first <= last else None
 
     def _outward(self, start: int, limit: int, step: int) -> Iterator[Found | None]:
-        """Carry on from an annotated position until the object ends, or `limit` comes."""
+        """Carry on from an annotated position until the object ends, or `limit` comes.
+
+        What is found behind a waist is held back until it is known that it was none.
+        """
         mask, recent = self._plan.anchors[start], [0.0]
+        waist, held = Waist(mask.area, self._policy), list[Found | None]()
         for position in range(start + step, limit, step):
             wanted = self._plan.first <= position <= self._plan.last
             if position in self._plan.ends or not (wanted or self._on_the_way(position, step)):
-                return
+                break
             carried = self._carry([(position - step, mask, 1.0)], position)
-            if carried.mask is None or self._has_ended(mask, carried):
-                return
+            if carried.mask is None or self._has_ended(
+                mask, carried, self._policy.least_confidence
+            ):
+                break
             if carried.confidence < self._policy.least_of_recent * max(recent):
-                return
+                break
             recent = [*recent, carried.confidence][-self._policy.recent :]
             mask = carried.mask
-            yield Found(position, mask, carried.confidence) if wanted else None
+            waist.see(mask.area)
+            if waist.passed:
+                yield from held[: waist.narrowest]
+                return
+            found = Found(position, mask, carried.confidence) if wanted else None
+            if waist.narrow:
+                held.append(found)
+            yield None if waist.narrow else found
+        yield from held
 
     def _on_the_way(self, position: int, step: int) -> bool:
         """Whether positions that are wanted are still to come."""
         return position < self._plan.first if step > 0 else position > self._plan.last
 
-    def _has_ended(self, before: PlaneMask, carried: Carried) -> bool:
+    def _has_ended(self, before: PlaneMask, carried: Carried, least: float) -> bool:
         policy = self._policy
         assert carried.mask is not None
         share = carried.mask.area / before.area
         return not (
-            carried.confidence >= policy.least_confidence
-            and policy.least_share <= share <= policy.most_share
+            carried.confidence >= least and policy.least_share <= share <= policy.most_share
         )
 
     def _between(self, before: int, after: int) -> Iterator[Found | None]:
@@ -193,7 +216,9 @@ class Walk:
             mask, side = self._plan.anchors[start], {}
             for position in range(start + step, stop, step):
                 carried = self._carry([(position - step, mask, 1.0)], position)
-                if carried.mask is None or self._has_ended(mask, carried):
+                if carried.mask is None or self._has_ended(
+                    mask, carried, self._policy.least_between
+                ):
                     break
                 side[position] = carried
                 mask = carried.mask
@@ -225,6 +250,46 @@ class Walk:
         if len(parts) > 1:
             confidence *= agreement([each for each, _ in parts])
         return Found(position, mask, confidence)
+
+
+class Waist:
+    """Where an object that was carried has become thin, and whether it grew again behind that.
+
+    Things that touch, one below the other, look like one with a waist. Most that are annotated one
+    by one have none as thin as this, so the object has ended there and another begun.
+
+    Parameters
+    ----------
+    area : int
+        Pixels of the mask to begin with.
+    policy : WalkPolicy
+        How thin, and how much it has to grow.
+
+    Attributes
+    ----------
+    narrow : bool
+        Whether it has become thin.
+    narrowest : int
+        How many masks have been seen since then, up to the thinnest one.
+    passed : bool
+        Whether it has grown again.
+    """
+
+    def __init__(self, area: int, policy: WalkPolicy) -> None:
+        self._policy = policy
+        self._most = self._least = area
+        self._count = self.narrowest = 0
+        self.narrow = self.passed = False
+
+    def see(self, area: int) -> None:
+        """Take in the area of the next mask."""
+        if area > self._most and not self.narrow:
+            self._most = self._least = area
+        self.narrow = self.narrow or area < self._policy.waist * self._most
+        self._count += self.narrow
+        if area < self._least:
+            self._least, self.narrowest = area, self._count
+        self.passed = self.narrow and area > self._policy.regrowth * self._least
 
 
 def agreement(masks: Sequence[PlaneMask]) -> float:
