@@ -167,6 +167,23 @@ class StackEdits(LabelEdits):
         }
         return dict(sorted(found.items()))
 
+    def ended_in(
+        self, object_id: int, *, axis: str | None = None, plane: Sequence[int] | None = None
+    ) -> tuple[int, ...]:
+        """Return the positions on a line at which `end_object` says that an object is not.
+
+        Parameters
+        ----------
+        object_id : int
+            The object.
+        axis, plane
+            The line, as for `propagate`.
+        """
+        record = self._record(object_id)
+        here = self._plane if plane is None else self._check_plane(plane)
+        line = OnLine(here, self._axis(axis, here))
+        return tuple(line.position(at) for at in record.ties.ends if line.holds(at))
+
     # Inside
 
     def _change_stack(

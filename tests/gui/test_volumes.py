@@ -91,6 +91,13 @@ def test_panel_shows_progress_and_confidences(begin, viewer, qtbot) -> None:
     assert section.strip.words_at(0) == "Plane 0: annotated"
     assert "sure" in section.strip.words_at(2)
     assert "not there" in section.strip.words_at(6)
+    controller.go_to_position(5)
+    assert section.end.text() == "Ends here"
+    section.end.click()
+    qtbot.waitUntil(lambda: section.end.text() == "No end here", timeout=LONGEST)
+    assert "ended by hand" in section.strip.words_at(5)
+    section.end.click()
+    qtbot.waitUntil(lambda: section.end.text() == "Ends here", timeout=LONGEST)
     left, width = section.strip.place_of(3)
     QTest.mouseClick(
         section.strip,
@@ -174,6 +181,12 @@ def test_object_ends_and_is_joined_by_keys(begin, viewer, make_mouse, qtbot) -> 
     # The word that it is not in plane 3 holds also where it is carried anew.
     assert planes_with(controller, 1) == [0, 1, 2, 4, 5]
     assert list(controller.session.objects) == [1]
+    assert controller.ends == (3,)
+    viewer.dims.set_point(0, 3)
+    controller.end_here()
+    assert controller.ends == (), "the second time takes the word back"
+    controller.undo()
+    assert controller.ends == (3,)
 
 
 def test_correction_of_a_plane_reaches_the_others(begin, viewer, qtbot) -> None:

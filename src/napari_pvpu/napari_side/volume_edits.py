@@ -14,6 +14,7 @@ from napari_pvpu.napari_side.telling import sentence, tell
 from napari_pvpu.napari_side.track_layers import TrackLayers, tracks_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from os import PathLike
 
     from napari.viewer import Viewer
@@ -84,12 +85,12 @@ class VolumeEdits(Editing):
     # By hand
 
     def end_here(self) -> None:
-        """Say that the object is not in this plane: it ends here."""
-        target, axis = self.target, self.axis
+        """Say that the object is not in this plane: it ends here; a second time takes that back."""
+        target, axis, on = self.target, self.axis, self.position not in self.ends
         if target is None or axis is None:
             show_info(NO_OBJECT)
         else:
-            self._perform(lambda session: session.end_object(target, axis=axis))
+            self._perform(lambda session: session.end_object(target, axis=axis, on=on))
 
     def divide_here(self) -> None:
         """Take the two objects that begin in this frame for daughters of one that was before."""
@@ -125,16 +126,26 @@ class VolumeEdits(Editing):
     @property
     def confidences(self) -> dict[int, float | None]:
         """What speaks for the object's mask in each plane, None where it was annotated."""
+        found: dict[int, float | None] = self._on_line(lambda session: session.confidences) or {}
+        return found
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """Where the user has said that the object is not."""
+        return self._on_line(lambda session: session.ended_in) or ()
+
+    def _on_line(self, method: Callable[[Session], Callable[..., Any]]) -> Any:
+        """Ask the session about the object along the axis; None if there is none to ask about."""
         workspace, axis, target = self._workspace, self.axis, self.target
         session = workspace.session if workspace is not None else None
         if workspace is None or session is None or axis is None or target is None:
-            return {}
+            return None
         if target not in session.objects:
-            return {}
+            return None
         try:
-            return session.confidences(target, axis=axis, plane=workspace.frame.plane)
+            return method(session)(target, axis=axis, plane=workspace.frame.plane)
         except PvpuError:  # it is open for correction
-            return {}
+            return None
 
     def go_to_position(self, position: int) -> None:
         """Show another plane along the axis that objects are carried along."""

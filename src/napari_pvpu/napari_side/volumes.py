@@ -232,15 +232,20 @@ class Volumes(VolumeEdits):
         self.changed.emit()
 
     def _tell_result(self, workspace: Workspace, work: Propagating) -> None:
-        found = work.result().found
-        count = f"{len(found)} plane{'s' if len(found) != 1 else ''}"
-        words = f"Object {work.request.object_id} was carried to {count}."
-        if found:
-            least = min(found, key=lambda each: each.confidence)
-            sure = f"{100 * least.confidence:.0f} %"
-            words += f" Least sure in plane {least.position}, {sure}: look at it first."
-        show_info(words)
         self._tracks.update(self._viewer(), workspace)
+        found, name = work.result().found, f"Object {work.request.object_id}"
+        what = "frame" if self.axis == "T" else "plane"
+        if not found:
+            show_info(
+                f"{name} is not found in the {what}s beside those that were annotated; mark it in "
+                "the next one and add it to the object."
+            )
+            return
+        words = f"{name} was carried to {len(found)} {what}{'s' if len(found) != 1 else ''}."
+        least = min(found, key=lambda each: each.confidence)
+        sure = f"{100 * least.confidence:.0f} %"
+        words += f" Least sure in {what} {least.position}, {sure}: look at it first."
+        show_info(words)
 
     # By hand
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent, QRectF, QSize, Qt, Signal
-from qtpy.QtGui import QColor, QPainter
+from qtpy.QtCore import QEvent, QLineF, QRectF, QSize, Qt, Signal
+from qtpy.QtGui import QColor, QPainter, QPen
 from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ def color_of(confidence: float) -> QColor:
 class ConfidenceStrip(QWidget):
     """Shows confidences by plane; a click goes to one.
 
-    The user's own planes are full bars in the colour of text, the plane that is shown has a line
-    through it.
+    The user's own planes are full bars in the colour of text, the plane that is shown has a frame,
+    and where the user has said that the object is not there is a cross.
     """
 
     chosen = Signal(int)
@@ -39,6 +39,7 @@ class ConfidenceStrip(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._known: dict[int, float | None] = {}
+        self._ends: tuple[int, ...] = ()
         self._length = 0
         self._position: int | None = None
         self._text, self._back = QColor("white"), QColor("gray")
@@ -47,7 +48,11 @@ class ConfidenceStrip(QWidget):
         self.setCursor(Qt.CursorShape.PointingHandCursor)
 
     def show_planes(
-        self, known: dict[int, float | None], length: int, position: int | None
+        self,
+        known: dict[int, float | None],
+        length: int,
+        position: int | None,
+        ends: tuple[int, ...] = (),
     ) -> None:
         """Show confidences by position; None where the user annotated the plane.
 
@@ -59,10 +64,12 @@ class ConfidenceStrip(QWidget):
             All planes.
         position : int or None
             The one that is shown.
+        ends : tuple of int
+            Planes in which the user has said that the object is not.
         """
-        state = (dict(known), length, position)
-        if state != (self._known, self._length, self._position):
-            self._known, self._length, self._position = state
+        state = (dict(known), length, position, ends)
+        if state != (self._known, self._length, self._position, self._ends):
+            self._known, self._length, self._position, self._ends = state
             self.update()
 
     def set_colors(self, colors: Colors) -> None:
@@ -84,6 +91,8 @@ class ConfidenceStrip(QWidget):
 
     def words_at(self, position: int) -> str:
         """Say what is known of a plane."""
+        if position in self._ends:
+            return f"Plane {position}: ended by hand; the button takes that back"
         if position not in self._known:
             return f"Plane {position}: the object is not there"
         confidence = self._known[position]
@@ -101,10 +110,22 @@ class ConfidenceStrip(QWidget):
             gap = 1.0 if width > 3 else 0.0
             top = self.height() * (1 - share)
             painter.fillRect(QRectF(left, top, max(width - gap, 1.0), self.height() - top), color)
+        self._paint_ends(painter)
         if self._position is not None and self._length:
             left, width = self.place_of(self._position)
             painter.setPen(self._text)
             painter.drawRect(QRectF(left, 0.0, max(width - 1, 2.0), self.height() - 1.0))
+
+    def _paint_ends(self, painter: QPainter) -> None:
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(LOW, 2.0))
+        for position in self._ends:
+            left, width = self.place_of(position)
+            half = min(max(width / 2 - 1, 2.5), 5.0)
+            x, y = left + width / 2, self.height() / 2
+            painter.drawLine(QLineF(x - half, y - half, x + half, y + half))
+            painter.drawLine(QLineF(x - half, y + half, x + half, y - half))
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         if self._length:

@@ -114,11 +114,11 @@ class VolumeSection(QWidget):
         layout.addLayout(form)
         layout.addLayout(row(self.back, self.both, self.forward))
         layout.addLayout(row(self.join, self.end))
+        layout.addWidget(self.time)
         layout.addWidget(self.follows)
         layout.addWidget(self.progress)
         layout.addWidget(self.strip)
         layout.addWidget(self.said)
-        layout.addWidget(self.time)
 
     def _connect(self) -> None:
         controller = self._controller
@@ -188,9 +188,11 @@ class VolumeSection(QWidget):
             self.bar.setRange(0, way.total)
             self.bar.setValue(way.done)
             known = {**known, **way.confidences}
-        self.strip.show_planes(known, controller.length, controller.position)
+        ends = controller.ends
+        self.strip.show_planes(known, controller.length, controller.position, ends)
         self.strip.setVisible(bool(known))
-        self.said.setText(_said(target, known, axis))
+        self.end.setText("No end here" if controller.position in ends else "Ends here")
+        self.said.setText(_said(target, known, axis, controller.has_object))
 
     def render_theme(self, colors: Colors) -> None:
         """Follow napari's theme."""
@@ -208,14 +210,20 @@ def _bound(word: str, tip: str) -> QSpinBox:
     return made
 
 
-def _said(target: int | None, known: dict[int, float | None], axis: str | None) -> str:
+def _said(
+    target: int | None, known: dict[int, float | None], axis: str | None, at_work: bool
+) -> str:
     """Say in a line where an object is and where it is least sure."""
     if axis is None:
-        return "This image has one plane."
+        return "Nothing to carry: the image has one plane, or is shown in 3D."
+    if at_work and not known:
+        return "Accept the object, or carry it at once: that accepts it."
     if target is None or not known:
         return "Mark an object in one plane, then carry it to the others."
     what = "frames" if axis == "T" else "planes"
     sure = {at: value for at, value in known.items() if value is not None}
+    if len(known) == 1 and known == dict.fromkeys(known):
+        return f"Object {target}: annotated in {what[:-1]} {min(known)}. Carry it to the others."
     words = f"Object {target}: {what} {min(known)} to {max(known)}"
     if len(known) < max(known) - min(known) + 1:
         words += ", with gaps"
