@@ -112,6 +112,7 @@ def test_a_cluster_that_dies_is_told_and_what_was_encoded_stays(
     assert report.failed
     for image in report.failed:
         assert "run it again" in image.error
+        assert len(image.error) < 120, "in few words"
     again = embed_images(images, settings)
     assert again.failed == ()
     kept = {image.image for image in again.images if image.found and not image.encoded}

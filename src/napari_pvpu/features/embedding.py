@@ -243,7 +243,7 @@ def on_cluster(
                     result = future.result() if problem is None else None
                 except (OSError, TimeoutError, CancelledError) as error:
                     # The scheduler is gone, and with it all that it had not told yet.
-                    waiting[future], trouble = job, str(error) or type(error).__name__
+                    waiting[future], trouble = job, _lost(error)
                     break
                 if result is not None:
                     yield result
@@ -256,6 +256,13 @@ def on_cluster(
                 time.sleep(_POLL_SECONDS)
         for job in waiting.values():
             yield given_up(job, f"the cluster was lost ({trouble}); run it again")
+
+
+def _lost(error: Exception) -> str:
+    """Say in a few words why a cluster does not answer; dask names each job and its state."""
+    if isinstance(error, CancelledError):
+        return "the connection to its scheduler broke"
+    return str(error) or type(error).__name__
 
 
 class _ClusterWatch:
