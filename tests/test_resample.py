@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_pvpu.resample import resample, triangle_weights
+from napari_pvpu.resample import MOST_AT_ONCE, resample, triangle_weights
 
 axes = st.tuples(st.floats(-50, 50), st.floats(0.1, 9), st.integers(1, 40))
 
@@ -61,3 +62,16 @@ def test_both_axes_and_both_orders():
     assert wide[0, 0].tolist() == [2, 2.5, 3, 3.5, 4, 4.5, 5]
     tall = resample(values.transpose(0, 2, 1), cols, rows)
     assert np.allclose(tall, wide.transpose(0, 2, 1))
+
+
+@pytest.mark.parametrize(
+    ("shape", "step", "count"),
+    [((3, 400, 300), 2.7, 128), ((300, 400), 0.4, 200), ((1, 5, 3000), 23.0, 130)],
+    ids=["thinned", "refined", "long"],
+)
+def test_products_in_parts_are_the_whole_product(shape, step, count):
+    values = np.random.default_rng(0).random(shape, np.float32)
+    rows, cols = (((0.0, 1.0, n), (0.3, step, count)) for n in shape[-2:])
+    whole = triangle_weights(*rows) @ values @ triangle_weights(*cols).T
+    assert shape[-2] * shape[-1] * count > MOST_AT_ONCE  # so that it is cut
+    np.testing.assert_allclose(resample(values, rows, cols), whole, rtol=1e-5, atol=1e-6)
