@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 
 import dask.array as da
 import numpy as np
@@ -81,13 +83,35 @@ def test_a_zarr_that_vanished_is_told_where_it_was(folder, kind):
         read_block(array, EVERYTHING)
 
 
-def test_a_chunk_larger_than_the_memory_is_told():
-    class Huge:
-        def __getitem__(self, index):
-            raise MemoryError
+LITTLE_MEMORY = """
+import resource, sys, zarr
+from napari_pvpu.array_reading import read_block
+from napari_pvpu.errors import ImageError
 
-    with pytest.raises(ImageError, match=r"too little memory.*chunks of about"):
-        read_block(Huge(), EVERYTHING)
+huge, small = (zarr.open_array(path, mode="r") for path in sys.argv[1:])
+corner = (slice(0, 2), slice(0, 2))
+print(read_block(small, corner).tolist())
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 100_000_000, -1))
+try:
+    read_block(huge, corner)
+except ImageError as error:
+    print(error)
+print(read_block(small, corner).tolist())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited as Linux does it")
+def test_a_chunk_larger_than_the_memory_is_told_and_work_goes_on(tmp_path):
+    for name, side in (("huge.zarr", 12_000), ("small.zarr", 64)):
+        whole = (side, side)
+        zarr.create_array(tmp_path / name, shape=whole, chunks=whole, dtype="uint8")[:] = 7
+    command = [sys.executable, "-c", LITTLE_MEMORY, tmp_path / "huge.zarr", tmp_path / "small.zarr"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    before, told, after = done.stdout.splitlines()
+    assert "too little memory" in told
+    assert "chunks of about 1000 x 1000 pixels" in told
+    assert before == after == "[[7, 7], [7, 7]]"
 
 
 @kinds
