@@ -70,8 +70,8 @@ def reference_readings(
         flat[:, pixels] = (DEFINITE_FOREGROUND * (claims & 1)).to(states.dtype)
         return states
     clicked = _clicked(prompts, kinds, size, radius)
-    for side, value in ((True, DEFINITE_FOREGROUND), (False, DEFINITE_BACKGROUND)):
-        chosen = [pixel for pixel, positive in clicked.items() if positive is side]
+    for wanted, value in ((True, DEFINITE_FOREGROUND), (False, DEFINITE_BACKGROUND)):
+        chosen = [pixel for pixel, positive in clicked.items() if positive == wanted]
         if chosen:
             flat.index_fill_(1, torch.tensor(chosen), value)
     return states
