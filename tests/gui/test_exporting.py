@@ -75,3 +75,28 @@ def test_nothing_is_exported_without_objects(viewer, blobs, tmp_path, notices) -
     controller.export(tmp_path / "labels.tif")
     assert "accept one first" in notices()[-1]
     assert not any(tmp_path.iterdir())
+
+
+def test_measurements_are_shown_in_napari_s_own_table(controller, viewer, notices) -> None:
+    controller.measure()
+    assert controller.wait()
+    layer = viewer.layers["stack objects"]
+    assert layer.features["index"].tolist() == [0, 1, 4]
+    assert layer.features["area [micrometer^2]"].tolist()[1:] == [50, 25]
+    assert layer.features["centroid_y [micrometer]"].tolist()[1:] == [7.25, 22.25]
+    assert "2 objects measured" in notices()[-1]
+    assert any("Features table" in name for name in viewer.window.dock_widgets)
+    controller.open_object(4)
+    controller.delete_object()
+    controller.measure()
+    assert controller.wait()
+    assert layer.features["index"].tolist() == [0, 1]
+
+
+def test_there_has_to_be_something_to_measure(make_napari_viewer, blobs, notices) -> None:
+    viewer = make_napari_viewer()
+    viewer.add_image(blobs, name="blobs")
+    controller = attach(viewer)
+    controller.measure()
+    assert controller.wait()
+    assert "no object" in notices()[-1]

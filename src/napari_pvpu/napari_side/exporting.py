@@ -42,14 +42,29 @@ class Export:
         from napari_pvpu.export import export_labels
 
         labels, objects = taken_down(self.session)
-        options: dict[str, Any] = {}
-        if self.format_name == "csv":
-            options = {"image": self.image[0], "channel_axis": self.image[1]}
+        options = self._pixels if self.format_name == "csv" else {}
         export_labels(
             self.path, labels, format_name=self.format_name, objects=objects, **options,
             **self.about,
         )  # fmt: skip
         return len(objects)
+
+    def measure(self) -> dict[str, list[Any]]:
+        """Return what a table of the objects would hold, see `napari_pvpu.export.measure`.
+
+        Raises
+        ------
+        ExportError
+            If they cannot be measured.
+        """
+        from napari_pvpu.export import measure
+
+        labels, objects = taken_down(self.session)
+        return measure(labels, objects=objects, **self._pixels, **self.about)
+
+    @property
+    def _pixels(self) -> dict[str, Any]:
+        return {"image": self.image[0], "channel_axis": self.image[1]}
 
 
 def taken_down(session: Session) -> tuple[Any, dict[int, ObjectDetails]]:

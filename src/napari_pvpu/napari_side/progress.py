@@ -22,6 +22,7 @@ TITLES = {
     "open": "Getting ready",
     "predict": "Looking at the image",
     "export": "Writing the file",
+    "measure": "Measuring objects",
 }
 """What is said of jobs, by the first word of their key."""
 

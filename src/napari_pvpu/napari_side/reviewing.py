@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_info
 
-from napari_pvpu.napari_side.gestures import Gestures
 from napari_pvpu.napari_side.looking import look_at
+from napari_pvpu.napari_side.measuring import Measuring
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +33,7 @@ def least_certain_first(objects: Mapping[int, ObjectRecord]) -> list[int]:
     return sorted(objects, key=doubt)
 
 
-class Reviewing(Gestures):
+class Reviewing(Measuring):
     """Gestures, and a walk over what was accepted; see `Stage` for the parameters."""
 
     def __init__(self, viewer: Any) -> None:

@@ -61,7 +61,9 @@ class StepButtons(QWidget):
             "the two",
         )
         self.edit.setMenu(self._edit_menu())
-        self.export = button("Export", "Write the accepted objects to a file, or copy a script")
+        self.export = button(
+            "Export", "Write accepted objects to a file, measure them, or copy a script"
+        )
         self.export.setMenu(self._export_menu())
         accept, *others = self.steps.values()
         layout = QVBoxLayout(self)
@@ -90,6 +92,8 @@ class StepButtons(QWidget):
         menu = QMenu(self)
         self._exports: dict[str, QAction] = {}
         self._below_formats = menu.addSeparator()
+        self.measure = menu_entry(menu, "Measurements in napari's table")
+        self.measure.triggered.connect(self._controller.measure)
         self.copy = menu_entry(menu, "Copy as Python")
         self.copy.triggered.connect(self._controller.copy_as_python)
         menu.aboutToShow.connect(self._offer_formats)
@@ -133,6 +137,7 @@ class StepButtons(QWidget):
         some = work is not None and work.object_count > 0
         for each in self._exports.values():
             each.setEnabled(some and exporting is None)
+        self.measure.setEnabled(some)
         self.copy.setEnabled(bool(self._controller.history))
         self.export.setEnabled(some or self.copy.isEnabled())
 
