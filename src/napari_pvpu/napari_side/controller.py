@@ -25,6 +25,7 @@ from napari_pvpu.napari_side.telling import tell
 from napari_pvpu.napari_side.tools import MODES, Tool
 from napari_pvpu.napari_side.turns import Turns
 from napari_pvpu.napari_side.volumes import VOLUME_KEYS, Volumes
+from napari_pvpu.napari_side.window_watch import WindowWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,6 +101,8 @@ class Controller(Comparing, SeriesActions, Volumes):
         self.came_on.connect(self._prepare)
         self.results_made.connect(self._prepare_results)
         self._exporting: str | None = None
+        self._window = WindowWatch()
+        self._window.closed.connect(self.end)
         self._watch = QTimer(self)
         self._watch.setInterval(WATCH_MS)
         self._watch.timeout.connect(self._follow_console)
@@ -108,10 +111,12 @@ class Controller(Comparing, SeriesActions, Volumes):
         if not self._open:
             self.preferences.open()
             self._guide.open()
+            self._window.begin(self._viewer())
         super().open()
 
     def close(self) -> None:
         self._watch.stop()
+        self._window.end()
         if self._open:
             self.preferences.close()
             self._guide.close()

@@ -15,10 +15,12 @@ from qtpy.QtWidgets import QApplication
 
 from napari_pvpu.errors import ImageError
 from napari_pvpu.napari_side.engine import Engine, trouble_with
+from napari_pvpu.napari_side.held_drawing import HeldDrawing
 from napari_pvpu.napari_side.preferences import preferred
 from napari_pvpu.napari_side.telling import sentence
 from napari_pvpu.napari_side.worker import Worker
 from napari_pvpu.napari_side.workspace import Workspace
+from napari_pvpu.torch_libraries import load_libraries_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +53,8 @@ class Stage(QObject):
         self._waits = 0
         self._worker = Worker()
         self._worker.busy_changed.connect(self.changed)
+        self._drawing = HeldDrawing(self._viewer)
+        self._worker.expecting.connect(self._drawing.hold)
         chosen = preferred()
         self._engine = Engine(
             chosen.model, chosen.device, chosen.precision, chosen.keep_features
@@ -113,6 +117,13 @@ class Stage(QObject):
         self._activate(None)
         self._worker.stop()
         self.changed.emit()
+
+    def end(self) -> None:
+        """Do as `close`, and let go of the sessions: their files are closed."""
+        self.close()
+        for workspace in self._workspaces.values():
+            workspace.discard()
+        self._workspaces.clear()
 
     # What there is
 
@@ -321,6 +332,8 @@ class Stage(QObject):
         images = [] if self._trouble_with_display() else self.images
         usable = [image for image in images if trouble_with(image) is None]
         if self.image not in usable:
+            if usable:
+                load_libraries_ahead()  # while napari makes the layers
             self._activate(usable[0] if usable else None)
         self._tell_trouble()
         self.changed.emit()
