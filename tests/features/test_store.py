@@ -246,15 +246,23 @@ def test_files_that_were_never_finished_are_cleared_away(store):
     assert in_work.exists()
 
 
-def test_a_full_disk_costs_features_and_nothing_else(store, monkeypatch, caplog):
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [(errno.ENOSPC, "free some space there"), (errno.EROFS, "see that it may be written to")],
+    ids=["full", "read-only"],
+)
+def test_a_disk_that_refuses_costs_features_and_nothing_else(
+    store, monkeypatch, caplog, number, remedy
+):
     def full(path, target):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise OSError(number, os.strerror(number))
 
     with monkeypatch.context() as patch:
         patch.setattr(store_module.os, "replace", full)
         assert not store.put(SPACE, KEYS[0], ONE)
         assert not store.put(SPACE, KEYS[0], ONE)
-    assert "No space left on device" in store.trouble
+    assert os.strerror(number) in store.trouble
+    assert remedy in store.trouble
     assert len(caplog.records) == 1
     assert not list(stored_files(store.folder))
     monkeypatch.setattr(store_module, "_PAUSE", 0)
@@ -309,6 +317,9 @@ def test_info_tells_models_apart(store):
     assert [(each.model, each.views) for each in info.holdings] == [("large", 1), ("small", 3)]
     assert info.size == sum(each.size for each in info.holdings)
     assert info.used[0] < info.used[1]
+    first = next(each.path for each in stored_files(store.folder) if SPACE in str(each.path))
+    first.write_bytes(b"")
+    assert {each.model for each in look_into(store).holdings} == {"large", "small"}
 
 
 @pytest.mark.parametrize("word", ["off", "0", "Off"])

@@ -168,7 +168,8 @@ def _lazy_levels(path: Path) -> Any:
     found = zarr.open(store, mode="r")
     if isinstance(found, zarr.Array):
         return found
-    names = [each["path"] for each in found.attrs["multiscales"][0]["datasets"]]
+    described: Any = found.attrs["multiscales"]
+    names = [each["path"] for each in described[0]["datasets"]]
     levels = [found[name] for name in names]
     return levels if len(levels) > 1 else levels[0]
 

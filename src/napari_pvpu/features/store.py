@@ -7,6 +7,7 @@ the file is called and whoever opened it first. Nothing in here knows torch.
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -157,9 +158,11 @@ class FeatureStore:
             _write(path, data)
         except OSError as error:
             self._paused_until = time.monotonic() + _PAUSE
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            remedy = "free some space there" if full else "see that it may be written to"
             self._give_up(
-                f"features cannot be kept in {self.folder} ({error.strerror or error}); free some "
-                f"space there, or name another folder in {VARIABLE}"
+                f"features cannot be kept in {self.folder} ({error.strerror or error}); {remedy}, "
+                f"or name another folder in {VARIABLE}"
             )
             return False
         self.trouble = None

@@ -87,7 +87,7 @@ class Checked:
 
 
 def look_into(store: FeatureStore) -> StoreInfo:
-    """Return what a store holds; one file of each network is opened for its name."""
+    """Return what a store holds; a file of each network is opened for its name."""
     files = list(stored_files(store.folder))
     spaces: dict[Path, list[StoredFile]] = defaultdict(list)
     for file in files:
@@ -95,7 +95,7 @@ def look_into(store: FeatureStore) -> StoreInfo:
             spaces[file.path.parent.parent].append(file)
     holdings = [
         Holding(
-            read_metadata(held[0].path).get("model", "unknown"),
+            _model_of(held),
             len(held),
             sum(file.size for file in held),
         )
@@ -173,6 +173,12 @@ def check_store(store: FeatureStore, remove: bool = False) -> Checked:
         else:
             checked.views += 1
     return checked
+
+
+def _model_of(files: list[StoredFile]) -> str:
+    """Return the name of the network that files are of, as the first says that can be read."""
+    names = (read_metadata(file.path).get("model") for file in files)
+    return next(filter(None, names), "unknown")
 
 
 def _remove(file: StoredFile) -> int:
