@@ -15,6 +15,7 @@ from qtpy.QtGui import QKeySequence
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractSlider, QApplication, QPushButton
 
+from gestures_on_objects import ON_OBJECTS
 from napari_pvpu.prompts import Click
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ class Hand:
         self.controller = panel.controller
         self.story: list[str] = []
         """What has been done, for whoever has to find out what went wrong."""
-        self._chance, self._answers = Random(seed), Random(seed)
+        self.chance, self._answers = Random(seed), Random(seed)
+        """Where everything comes from that is left to chance."""
         self._dialogs = QTimer()
         self._dialogs.setInterval(20)
         self._dialogs.timeout.connect(self._answer)
@@ -93,9 +95,7 @@ class Hand:
     def act(self) -> str:
         """Do something that can be done now; return what it was."""
         while True:
-            [gesture] = self._chance.choices(
-                list(GESTURES), [each[1] for each in GESTURES.values()]
-            )
+            [gesture] = self.chance.choices(list(GESTURES), [each[1] for each in GESTURES.values()])
             done = GESTURES[gesture][0](self)
             if done is not None:
                 self.story.append(f"{gesture} {done}".strip())
@@ -103,7 +103,7 @@ class Hand:
 
     def rest(self) -> bool:
         """Let everything be answered, or (False) go on at once, as quick people do."""
-        if self._chance.random() < 0.25:
+        if self.chance.random() < 0.25:
             QTest.qWait(1)
             return False
         QTest.qWait(5)
@@ -114,50 +114,50 @@ class Hand:
 
     def click(self) -> str:
         """Click somewhere, of either polarity, in any of the ways there are."""
-        if not self._take("click"):
+        if not self.take("click"):
             return "- no tool"
-        where = self._somewhere()
-        how = self._chance.choice(["", "", "shift", "control", "right button"])
+        where = self.somewhere()
+        how = self.chance.choice(["", "", "shift", "control", "right button"])
         keys = {"shift": SHIFT, "control": CONTROL}.get(how, NO_KEY)
         button = RIGHT if how == "right button" else LEFT
         self.mouse.click(where, keys, button)
         return f"{where} {how}"
 
     def double_click(self) -> str:
-        if not self._take("click"):
+        if not self.take("click"):
             return "- no tool"
-        where = self._somewhere()
+        where = self.somewhere()
         self.mouse.double_click(where)
         return str(where)
 
     def box(self) -> str:
-        if not self._take("box"):
+        if not self.take("box"):
             return "- no tool"
-        (row, col), (height, width) = self._somewhere(), self._size()
-        negative = self._chance.random() < 0.2
+        (row, col), (height, width) = self.somewhere(), self.size()
+        negative = self.chance.random() < 0.2
         corner = self._inside(row + height, col + width)
         self.mouse.drag([(row, col), corner], SHIFT if negative else NO_KEY)
         return f"{(row, col)} to {corner}{' negative' if negative else ''}"
 
     def scribble(self) -> str:
-        if not self._take("scribble"):
+        if not self.take("scribble"):
             return "- no tool"
-        path = self._path()
-        negative = self._chance.random() < 0.3
+        path = self.path()
+        negative = self.chance.random() < 0.3
         self.mouse.drag(path, SHIFT if negative else NO_KEY)
         return f"{path}{' negative' if negative else ''}"
 
     def lasso(self) -> str:
-        if not self._take("lasso"):
+        if not self.take("lasso"):
             return "- no tool"
-        corners = self._corners()
+        corners = self.corners()
         self.mouse.drag([*corners, corners[0]])
         return str(corners)
 
     def polygon(self) -> str:
-        if not self._take("polygon"):
+        if not self.take("polygon"):
             return "- no tool"
-        corners = self._corners()
+        corners = self.corners()
         for corner in corners[:-1]:
             self.mouse.click(corner)
         self.mouse.double_click(corners[-1])
@@ -165,22 +165,22 @@ class Hand:
 
     def paint(self) -> str:
         """Paint, or erase, with napari's own brush."""
-        if not self._take("paint"):
+        if not self.take("paint"):
             return "- no tool"
-        erase = self._chance.random() < 0.3
+        erase = self.chance.random() < 0.3
         if erase:
             self.mouse.press_key(Key.Key_E)
-        path = self._path()
+        path = self.path()
         self.mouse.drag(path)
         return f"{path}{' erase' if erase else ''}"
 
     def hold(self) -> str | None:
         """Make several marks with a key held down, to be answered at once."""
         text = self.controller.shortcuts.key("hold") if self._known("hold") else ""
-        if not text or not self._take("click"):
+        if not text or not self.take("click"):
             return None
         keys = QKeySequence.fromString(text)[0]
-        places = [self._somewhere() for _ in range(self._chance.randint(1, 3))]
+        places = [self.somewhere() for _ in range(self.chance.randint(1, 3))]
         canvas = self.mouse._canvas.native
         QTest.keyPress(canvas, keys.key(), keys.keyboardModifiers())
         for place in places:
@@ -190,13 +190,13 @@ class Hand:
 
     def batch(self) -> str | None:
         """Turn batches on or off, in which each mark is an object."""
-        return "" if self._known("toggle_batch") and self._press("toggle_batch") else None
+        return "" if self._known("toggle_batch") and self.press("toggle_batch") else None
 
     def stray_box(self) -> str:
         """Click with the box tool, which is no box."""
-        if not self._take("box"):
+        if not self.take("box"):
             return "- no tool"
-        where = self._somewhere()
+        where = self.somewhere()
         self.mouse.click(where)
         return str(where)
 
@@ -205,9 +205,9 @@ class Hand:
         found = self._selectable()
         if found is None:
             return None
-        where, to = found, self._somewhere()
+        where, to = found, self.somewhere()
         self.mouse.drag([where, to])
-        self._press("use_clicks")
+        self.press("use_clicks")
         return f"{where} to {to}"
 
     def delete_prompt(self) -> str | None:
@@ -217,7 +217,7 @@ class Hand:
             return None
         self.mouse.click(found)
         self.mouse.press_key(Key.Key_Backspace)
-        self._press("use_clicks")
+        self.press("use_clicks")
         return str(found)
 
     def turn_prompt(self) -> str | None:
@@ -226,45 +226,45 @@ class Hand:
         if found is None:
             return None
         self.mouse.click(found)
-        self._press("toggle_polarity")
-        self._press("use_clicks")
+        self.press("toggle_polarity")
+        self.press("use_clicks")
         return str(found)
 
     # Steps
 
     def accept(self) -> str:
-        if self._chance.random() < 0.5 and self.panel.accept.isEnabled():
+        if self.chance.random() < 0.5 and self.panel.accept.isEnabled():
             QTest.mouseClick(self.panel.accept, LEFT)
             return "by its button"
-        self._press("accept")
+        self.press("accept")
         return "by its key"
 
     def impatient(self) -> str | None:
         """Click, accept, and press another key while accepting still waits for the answer."""
-        if not self._take("click"):
+        if not self.take("click"):
             return None
-        where = self._somewhere()
-        name = self._chance.choice(IMPATIENT)
+        where = self.somewhere()
+        name = self.chance.choice(IMPATIENT)
         self.mouse.click(where)
-        QTimer.singleShot(0, partial(self._press, name))
-        self._press("accept")
+        QTimer.singleShot(0, partial(self.press, name))
+        self.press("accept")
         return f"{where}, {name}"
 
     def undo(self) -> str:
-        self._press("undo")
+        self.press("undo")
         return ""
 
     def redo(self) -> str:
-        self._press("redo")
+        self.press("redo")
         return ""
 
     def undo_many(self) -> str:
-        count = self._chance.randint(2, 6)
+        count = self.chance.randint(2, 6)
         for _ in range(count):
-            self._press("undo")
-        again = self._chance.randint(0, count)
+            self.press("undo")
+        again = self.chance.randint(0, count)
         for _ in range(again):
-            self._press("redo")
+            self.press("redo")
         return f"{count}, redo {again}"
 
     def jump(self) -> str | None:
@@ -272,7 +272,7 @@ class Hand:
         steps = self.panel.history.steps
         if steps.count() < 2:
             return None
-        item = steps.item(self._chance.randrange(max(steps.count() - 12, 0), steps.count()))
+        item = steps.item(self.chance.randrange(max(steps.count() - 12, 0), steps.count()))
         text = f"to {item.text()!r}, row {steps.row(item)} of {steps.count()}"
         steps.scrollToItem(item)
         where = steps.visualItemRect(item).center()
@@ -280,20 +280,20 @@ class Hand:
         return text
 
     def reset(self) -> str:
-        self._press("reset")
+        self.press("reset")
         return ""
 
     # Settings
 
     def turn_polarity(self) -> str:
-        self._press("toggle_polarity")
+        self.press("toggle_polarity")
         return ""
 
     def turn_em(self) -> str:
-        if self._chance.random() < 0.5:
+        if self.chance.random() < 0.5:
             QTest.mouseClick(self.panel.propagation, LEFT, NO_KEY, QPoint(8, 8))
             return "by its switch"
-        self._press("toggle_value_propagation")
+        self.press("toggle_value_propagation")
         return "by its key"
 
     def threshold(self) -> str:
@@ -307,11 +307,11 @@ class Hand:
 
     def overlap(self) -> str:
         combo = self.panel.mask.overlap
-        QTest.keyClick(combo, self._chance.choice([Key.Key_Up, Key.Key_Down]))
+        QTest.keyClick(combo, self.chance.choice([Key.Key_Up, Key.Key_Down]))
         return str(combo.currentText())
 
     def show_overlay(self) -> str:
-        name = self._chance.choice(sorted(self.panel.mask.overlays))
+        name = self.chance.choice(sorted(self.panel.mask.overlays))
         box = self.panel.mask.overlays[name]
         QTest.mouseClick(box, LEFT, NO_KEY, QPoint(8, box.height() // 2))
         return f"{name} {'on' if box.isChecked() else 'off'}"
@@ -325,27 +325,27 @@ class Hand:
     # Objects
 
     def open_object(self) -> str | None:
-        where = self._on_object()
+        where = self.on_object()
         if where is None:
             return None
         self.mouse.click(where, ALT)
         return str(where)
 
     def merge(self) -> str | None:
-        where = self._on_object()
+        where = self.on_object()
         if where is None:
             return None
         self.mouse.click(where, ALT | SHIFT)
         return str(where)
 
     def edit(self) -> str:
-        name = self._chance.choice(EDITS)
-        self._press(name)
+        name = self.chance.choice(EDITS)
+        self.press(name)
         return name
 
     def split(self) -> str:
-        self._press("split_object")
-        path = self._path()
+        self.press("split_object")
+        path = self.path()
         self.mouse.drag(path)
         return str(path)
 
@@ -354,7 +354,7 @@ class Hand:
     def other_plane(self) -> str | None:
         if self.viewer.dims.ndim < 3:
             return None
-        key = self._chance.choice([Key.Key_Left, Key.Key_Right])
+        key = self.chance.choice([Key.Key_Left, Key.Key_Right])
         self.mouse.press_key(key)
         return str(self.viewer.dims.current_step[:-2])
 
@@ -364,7 +364,7 @@ class Hand:
             return None
         names = [image.name for image in self.controller.images]
         combo = self.panel.image
-        there = self._chance.choice(names)
+        there = self.chance.choice(names)
         index = combo.findText(there)
         combo.setCurrentIndex(index)
         combo.activated.emit(index)
@@ -375,7 +375,7 @@ class Hand:
         work = self.controller.workspace
         if work is None:
             return None
-        layer = self._chance.choice([*work.prompts.layers, work.preview.layer])
+        layer = self.chance.choice([*work.prompts.layers, work.preview.layer])
         name = layer.name
         self.viewer.layers.remove(layer)
         QTest.qWait(20)
@@ -384,7 +384,7 @@ class Hand:
 
     # Inside
 
-    def _press(self, action: str) -> bool:
+    def press(self, action: str) -> bool:
         """Press the key of an action; False if it has none."""
         known = self.controller.shortcuts
         text = known.key(action) if action in known.defaults else ""
@@ -394,7 +394,7 @@ class Hand:
         self.mouse.press_key(keys.key(), keys.keyboardModifiers())
         return True
 
-    def _take(self, tool: str) -> bool:
+    def take(self, tool: str) -> bool:
         """Take up a tool by its key, or by its button if no layer of marks has the keyboard."""
         now = self.controller.tool
         if now is None or now.value == "paint":
@@ -403,7 +403,7 @@ class Hand:
                 return False
             QTest.mouseClick(button, LEFT)
         else:
-            self._press(TAKES[tool])
+            self.press(TAKES[tool])
         return self.controller.tool is not None and self.controller.tool.value == tool
 
     def _known(self, action: str) -> bool:
@@ -412,24 +412,24 @@ class Hand:
     def _selectable(self) -> tuple[float, float] | None:
         """Take up napari's own tool for selecting; return where one of the clicks is."""
         work = self.controller.workspace
-        if work is None or not self.controller.wait() or not self._take("click"):
+        if work is None or not self.controller.wait() or not self.take("click"):
             return None
         clicks = [prompt for prompt in work.prompts.read() if isinstance(prompt, Click)]
         if not clicks:
             return None
         self.mouse.press_key(Key.Key_S)
-        row, col = self._chance.choice(clicks).position
+        row, col = self.chance.choice(clicks).position
         return (row, col)
 
     def _slide(self, slider: Any) -> str:
         """Move a slider a little by the keyboard."""
         inner = slider.findChild(QAbstractSlider)
-        key = self._chance.choice([Key.Key_Left, Key.Key_Right])
-        for _ in range(self._chance.randint(1, 8)):
+        key = self.chance.choice([Key.Key_Left, Key.Key_Right])
+        for _ in range(self.chance.randint(1, 8)):
             QTest.keyClick(inner, key)
         return f"{slider.value():g}"
 
-    def _on_object(self) -> tuple[float, float] | None:
+    def on_object(self) -> tuple[float, float] | None:
         """Return a pixel of an accepted object in this plane."""
         work = self.controller.workspace
         if work is None or work.session is None or not self.controller.wait():
@@ -438,7 +438,7 @@ class Hand:
         places = np.argwhere(session.labels[work.frame.plane] > 0)
         if not len(places):
             return None
-        row, col = places[self._chance.randrange(len(places))]
+        row, col = places[self.chance.randrange(len(places))]
         return (float(row), float(col))
 
     def _shape(self) -> tuple[int, int]:
@@ -446,31 +446,34 @@ class Hand:
         assert work is not None
         return work.frame.shape
 
-    def _somewhere(self) -> tuple[float, float]:
+    def somewhere(self) -> tuple[float, float]:
+        """Return a position in the image."""
         rows, cols = self._shape()
-        return (self._chance.randint(2, rows - 3), self._chance.randint(2, cols - 3))
+        return (self.chance.randint(2, rows - 3), self.chance.randint(2, cols - 3))
 
     def _inside(self, row: float, col: float) -> tuple[float, float]:
         rows, cols = self._shape()
         return (min(max(row, 1), rows - 2), min(max(col, 1), cols - 2))
 
-    def _size(self) -> tuple[int, int]:
-        return (self._chance.randint(8, 45), self._chance.randint(8, 45))
+    def size(self) -> tuple[int, int]:
+        """Return a height and a width."""
+        return (self.chance.randint(8, 45), self.chance.randint(8, 45))
 
-    def _path(self) -> list[tuple[float, float]]:
-        row, col = self._somewhere()
+    def path(self) -> list[tuple[float, float]]:
+        """Return corners of a line."""
+        row, col = self.somewhere()
         path = [(row, col)]
-        for _ in range(self._chance.randint(1, 3)):
-            row += self._chance.randint(-30, 30)
-            col += self._chance.randint(-30, 30)
+        for _ in range(self.chance.randint(1, 3)):
+            row += self.chance.randint(-30, 30)
+            col += self.chance.randint(-30, 30)
             path.append(self._inside(row, col))
         return path
 
-    def _corners(self) -> list[tuple[float, float]]:
+    def corners(self) -> list[tuple[float, float]]:
         """Return corners that go once round a place."""
-        (row, col), (height, width) = self._somewhere(), self._size()
-        count = self._chance.randint(3, 6)
-        turns = [2 * np.pi * (k + self._chance.uniform(0, 0.6)) / count for k in range(count)]
+        (row, col), (height, width) = self.somewhere(), self.size()
+        count = self.chance.randint(3, 6)
+        turns = [2 * np.pi * (k + self.chance.uniform(0, 0.6)) / count for k in range(count)]
         return [
             self._inside(round(row + height * np.sin(t) / 2), round(col + width * np.cos(t) / 2))
             for t in turns
@@ -523,5 +526,6 @@ GESTURES: dict[str, tuple[Callable[[Hand], str | None], int]] = {
     "other plane": (Hand.other_plane, 6),
     "other image": (Hand.other_image, 2),
     "drop layer": (Hand.drop_layer, 1),
+    **ON_OBJECTS,
 }
 """What there is to do, and how often it is done beside the others."""
