@@ -52,7 +52,9 @@ class Telling(QWidget):
         self.cancel.setAccessibleName("Cancel")
         # Neither may make the panel wide.
         self.bar.setMinimumWidth(BAR_WIDTH)
+        self.bar.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.doing = QElidingLabel()
+        self.doing.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._below = QStackedWidget()
         self._below.addWidget(self.measured)
         self._below.addWidget(self._progress())
@@ -68,8 +70,8 @@ class Telling(QWidget):
         widget = QWidget()
         layout = QHBoxLayout(widget)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.doing, 1)
-        layout.addWidget(self.bar, 1)
+        layout.addWidget(self.doing, 3)
+        layout.addWidget(self.bar, 2)
         layout.addWidget(self.cancel)
         return widget
 
