@@ -29,6 +29,24 @@ def test_libraries_are_there_before_torch_and_torch_takes_them():
     assert done.stdout.splitlines() == ["False True False True", "[2.0, 2.0, 2.0] False"]
 
 
+AHEAD = """
+import sys
+from pathlib import Path
+from napari_pvpu.torch_libraries import load_libraries_ahead
+load_libraries_ahead().join()
+print("torch" in sys.modules, "libtorch_cpu" in Path("/proc/self/maps").read_text())
+sys.modules["torch"] = None
+print(load_libraries_ahead())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux what is loaded")
+def test_libraries_can_be_loaded_beside_other_work():
+    command = [sys.executable, "-W", "ignore", "-c", AHEAD]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["False True", "None"]
+
+
 @pytest.mark.parametrize(
     ("platform", "origin"),
     [("win32", "/nowhere/torch/__init__.py"), ("linux", "/nowhere/torch/__init__.py"),

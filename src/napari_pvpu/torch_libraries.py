@@ -11,14 +11,30 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import threading
 from importlib.util import find_spec
 from pathlib import Path
 
-__all__ = ["load_libraries"]
+__all__ = ["load_libraries", "load_libraries_ahead"]
 
 NAMES = {"linux": "libtorch.so", "darwin": "libtorch.dylib"}
 """The library that needs all large ones, and none of Python's. Elsewhere, on Windows, torch itself
 loads them without the lock."""
+
+
+def load_libraries_ahead() -> threading.Thread | None:
+    """Do as `load_libraries` in a thread, beside whatever the caller does until torch is needed.
+
+    Returns
+    -------
+    threading.Thread or None
+        Ends within a second, and is waited for if the program ends before; None if torch is there.
+    """
+    if "torch" in sys.modules:
+        return None
+    thread = threading.Thread(target=load_libraries, name="libraries of torch")
+    thread.start()
+    return thread
 
 
 def load_libraries() -> bool:
