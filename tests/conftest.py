@@ -9,6 +9,9 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from napari_pvpu.networks.config import ModelConfig
 
 # Tests read and write no features of the person who runs them; those of the store name their own.
@@ -40,6 +43,31 @@ def small_config() -> ModelConfig:
         prompts=PromptConfig(hidden=32),
         decoder=DecoderConfig(heads=2, pixel_channels=16),
     )
+
+
+@pytest.fixture(scope="session")
+def small_weights(small_config: ModelConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights of such a network: the real one in everything but sense."""
+    import torch
+
+    from napari_pvpu.networks.models import build_model
+    from napari_pvpu.networks.weights import save_weights
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    save_weights(build_model(small_config), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Have torch compute in one thread: tiny networks lose much by more on a busy machine."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

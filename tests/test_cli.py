@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 from napari_pvpu.cli import app
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from napari_pvpu.networks.config import ModelConfig
@@ -34,23 +33,9 @@ def squares(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory, small_config: ModelConfig) -> Iterator[Path]:
-    """Weights of an untrained network: enough for everything but good masks.
-
-    One thread: a tiny network gains nothing from more, and loses much on a busy machine.
-    """
-    import torch
-
-    from napari_pvpu.networks.models import build_model
-    from napari_pvpu.networks.weights import save_weights
-
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    save_weights(build_model(small_config), path)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield path
-    torch.set_num_threads(threads)
+def weights(small_weights: Path, one_thread: None) -> Path:
+    """Weights of an untrained network: enough for everything but good masks."""
+    return small_weights
 
 
 def run(*words: object, code: int = 0):

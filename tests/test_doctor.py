@@ -17,27 +17,17 @@ from napari_pvpu.doctor import examine
 from napari_pvpu.features.device_trial import Comparison, Trial, compare
 
 
-@pytest.fixture(scope="module")
-def trained(small_config, tmp_path_factory):
-    from napari_pvpu.networks.models import build_model
-    from napari_pvpu.networks.weights import save_weights
-
-    torch.manual_seed(3)
-    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    save_weights(build_model(small_config), path)
-    return path
-
-
 @pytest.fixture(autouse=True)
 def own_store(tmp_path, monkeypatch):
     monkeypatch.setenv("NAPARI_PVPU_CACHE", str(tmp_path / "store"))
 
 
-def test_a_machine_in_order_has_no_problems(trained, tmp_path):
-    page = examine(str(trained), screen=False)
+def test_a_machine_in_order_has_no_problems(small_weights, tmp_path):
+    page = examine(str(small_weights), screen=False)
     assert page.problems == []
     assert page.sections["Versions"]["torch"] == version("torch")
-    assert page.sections["Model"]["sha256"] == hashlib.sha256(trained.read_bytes()).hexdigest()
+    digest = hashlib.sha256(small_weights.read_bytes()).hexdigest()
+    assert page.sections["Model"]["sha256"] == digest
     assert page.sections["Feature store"]["written and read back"] == "yes"
     assert not [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
     first = page.devices[0]
@@ -49,10 +39,10 @@ def test_a_machine_in_order_has_no_problems(trained, tmp_path):
     assert "| cpu | float32 | 0 | 1.0000 |" in page.as_markdown()
 
 
-def test_the_command_prints_a_page_or_json_and_ends_with_1(trained, tmp_path, monkeypatch):
+def test_the_command_prints_a_page_or_json_and_ends_with_1(small_weights, tmp_path, monkeypatch):
     monkeypatch.setattr(devices_module, "present_devices", lambda: ["cpu", "mps"])
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    words = ["doctor", "--model", str(trained), "--no-screen"]
+    words = ["doctor", "--model", str(small_weights), "--no-screen"]
     told = CliRunner().invoke(app, [*words, "--json"])
     assert told.exit_code == 1
     page = json.loads(told.stdout)
@@ -67,20 +57,20 @@ def test_the_command_prints_a_page_or_json_and_ends_with_1(trained, tmp_path, mo
 
 
 @pytest.mark.parametrize(("digest", "problems"), [("own", 0), ("0" * 64, 1)], ids=["same", "other"])
-def test_weights_are_compared_with_their_card(trained, digest, problems):
-    own = hashlib.sha256(trained.read_bytes()).hexdigest()
-    card = trained.with_suffix(".md")
+def test_weights_are_compared_with_their_card(small_weights, digest, problems):
+    own = hashlib.sha256(small_weights.read_bytes()).hexdigest()
+    card = small_weights.with_suffix(".md")
     card.write_text(f"| sha256 | `{own if digest == 'own' else digest}` |\n", "utf-8")
     found: list[str] = []
-    facts = doctor_module._weights(str(trained), found)
+    facts = doctor_module._weights(str(small_weights), found)
     card.unlink()
     assert len(found) == problems
     assert facts["check"].startswith("as on" if not problems else "not as on")
 
 
-def test_damaged_weights_are_a_problem(trained, tmp_path):
+def test_damaged_weights_are_a_problem(small_weights, tmp_path):
     damaged = tmp_path / "damaged.safetensors"
-    damaged.write_bytes(trained.read_bytes()[:1000])
+    damaged.write_bytes(small_weights.read_bytes()[:1000])
     page = examine(str(damaged), screen=False)
     assert len(page.problems) == 1
     assert "damaged.safetensors" in page.problems[0]

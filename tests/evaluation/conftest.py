@@ -9,32 +9,13 @@ import pytest
 from PIL import Image
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-    from napari_pvpu.networks.config import ModelConfig
 
-
-@pytest.fixture(scope="session")
-def small_weights(
-    tmp_path_factory: pytest.TempPathFactory, small_config: ModelConfig
-) -> Iterator[Path]:
-    """Weights of an untrained network: what it answers is poor, and the same each time.
-
-    One thread: a tiny network gains nothing from more, and loses much on a busy machine.
-    """
-    import torch
-
-    from napari_pvpu.networks.models import build_model
-    from napari_pvpu.networks.weights import save_weights
-
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    save_weights(build_model(small_config), path)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield path
-    torch.set_num_threads(threads)
+@pytest.fixture(scope="module")
+def small_weights(small_weights: Path, one_thread: None) -> Path:
+    """Weights of an untrained network: what it answers is poor, and the same each time."""
+    return small_weights
 
 
 @pytest.fixture(scope="module")

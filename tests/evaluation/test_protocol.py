@@ -24,7 +24,6 @@ from napari_pvpu.prompts import Box, Click, Scribble
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari_pvpu.networks.models import ModelConfig
     from napari_pvpu.networks.prompt_batch import PromptBatch
 
 SIZE = 32
@@ -256,21 +255,10 @@ def test_a_whole_evaluation_is_that_of_a_plain_reference(tmp_path: Path, seed: i
     assert result.ious == pytest.approx(expected, abs=1e-9)
 
 
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory, small_config: ModelConfig) -> Path:
-    from napari_pvpu.networks.models import build_model
-    from napari_pvpu.networks.weights import save_weights
-
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    save_weights(build_model(small_config), path)
-    return path
-
-
 @pytest.mark.parametrize("em", [False, True], ids=["plain", "em"])
 @pytest.mark.parametrize("flip", [False, True], ids=["once", "flip"])
-def test_our_networks_take_every_kind_of_prompt(weights: Path, flip: bool, em: bool) -> None:
-    options = {"model": weights, "device": "cpu", "flip": flip, "em": em, "zoom_in": "ritm"}
+def test_our_networks_take_every_kind_of_prompt(small_weights: Path, flip: bool, em: bool) -> None:
+    options = {"model": small_weights, "device": "cpu", "flip": flip, "em": em, "zoom_in": "ritm"}
     method = make_method("pvpu", protocol="ritm", **options)
     assert isinstance(method, NetworkMethod)
     method.open(scene(shape=(70, 91)))
@@ -344,12 +332,12 @@ def refuse_other_views(network: PVPUNet, view: torch.Tensor) -> None:
     raise RuntimeError(f"positions are laid out for {network.config.view_size}, not {view.shape}")
 
 
-def test_a_view_of_another_size(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_view_of_another_size(small_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(PVPUNet, "encode", refuse_other_views)
         with pytest.raises(PvpuError, match="cannot see views of 96 pixels, other than its own 64"):
-            load_network_method(weights, "cpu", view_size=96)
-        assert load_network_method(weights, "cpu", view_size=64)
+            load_network_method(small_weights, "cpu", view_size=96)
+        assert load_network_method(small_weights, "cpu", view_size=64)
     network = published("simpleclick").eval()
     monkeypatch.setattr("napari_pvpu.model_files.load_network", lambda *_: network)
     method = load_network_method("any", "cpu", view_size=96)

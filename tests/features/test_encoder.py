@@ -10,20 +10,11 @@ import torch
 
 from napari_pvpu.errors import DeviceError, ModelNotFoundError, WeightsError
 from napari_pvpu.features.encoder import ViewEncoder
-from napari_pvpu.networks.models import build_model
-from napari_pvpu.networks.weights import load_model, save_weights
+from napari_pvpu.networks.weights import load_model
 from napari_pvpu.prompts import Box, Click, Scribble
 
 SIZE = 64
 CLICK = Click((30, 20))
-
-
-@pytest.fixture(scope="module")
-def weights(small_config, tmp_path_factory):
-    torch.manual_seed(3)
-    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    save_weights(build_model(small_config), path)
-    return path
 
 
 @pytest.fixture
@@ -131,9 +122,9 @@ def test_unknown_models_are_refused():
         ViewEncoder("pvpu-giant", "cpu")
 
 
-def test_damaged_weights_are_refused(weights, tmp_path):
+def test_damaged_weights_are_refused(small_weights, tmp_path):
     damaged = tmp_path / "damaged.safetensors"
-    damaged.write_bytes(weights.read_bytes()[:1000])
+    damaged.write_bytes(small_weights.read_bytes()[:1000])
     with pytest.raises(WeightsError, match=r"damaged\.safetensors"):
         ViewEncoder(damaged, "cpu")
 

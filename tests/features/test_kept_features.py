@@ -25,14 +25,6 @@ SIZE = 64
 CLICK = Click((30, 20))
 
 
-@pytest.fixture(scope="module")
-def weights(small_config, tmp_path_factory):
-    torch.manual_seed(3)
-    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    save_weights(build_model(small_config), path)
-    return path
-
-
 @pytest.fixture
 def store(tmp_path):
     return FeatureStore(tmp_path / "store")

@@ -14,7 +14,7 @@ from napari_pvpu.features.encoder import ViewEncoder
 from napari_pvpu.features.prompt_tensors import prompt_batch
 from napari_pvpu.features.runners import TorchRunner
 from napari_pvpu.networks.models import build_model
-from napari_pvpu.networks.weights import load_model, save_weights
+from napari_pvpu.networks.weights import load_model
 from napari_pvpu.onnx_export import DECODER, DESCRIPTION, ENCODER, export_onnx
 from napari_pvpu.prompts import Box, Click, Scribble
 
@@ -35,14 +35,6 @@ PROMPTS = [
     Scribble(((5, 5), (30, 20), (60, 60))),
     Click((63, 63)),
 ]
-
-
-@pytest.fixture(scope="module")
-def weights(small_config, tmp_path_factory):
-    torch.manual_seed(3)
-    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    save_weights(build_model(small_config), path)
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from napari_pvpu.napari_side.panel import Panel
-    from napari_pvpu.networks.config import ModelConfig
 
 # Widgets that a viewer leaves behind fail its test.
 os.environ["NAPARI_STRICT_QT"] = "raise"
@@ -42,21 +41,13 @@ Position = tuple[float, float]
 
 
 @pytest.fixture(scope="session")
-def weights(tmp_path_factory: pytest.TempPathFactory, small_config: ModelConfig) -> Path:
-    """Random weights of a small network: the real one in everything but sense."""
-    import torch
-
-    from napari_pvpu.networks.models import build_model
-    from napari_pvpu.networks.weights import save_weights
-
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    save_weights(build_model(small_config), path)
+def weights(small_weights: Path) -> Path:
+    """Random weights of a small network, after all that torch imports has been imported."""
     # napari collects garbage at every step, each time through all that torch has imported: a
     # fifth of the time of these tests. What is here by now stays anyway.
     gc.collect()
     gc.freeze()
-    return path
+    return small_weights
 
 
 @pytest.fixture(autouse=True)

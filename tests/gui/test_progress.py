@@ -13,15 +13,6 @@ pytestmark = pytest.mark.gui
 
 
 @pytest.fixture
-def panel(make_napari_viewer, blobs):
-    viewer = make_napari_viewer(show=True)
-    viewer.add_image(blobs, name="blobs")
-    _, panel = viewer.window.add_plugin_dock_widget("napari-pvpu", "Segment")
-    assert panel.controller.wait()
-    return panel
-
-
-@pytest.fixture
 def gate():
     """Hold the worker up as long as this is not set."""
     gate = threading.Event()

@@ -39,20 +39,6 @@ def test_what_is_no_key_is_refused(text) -> None:
         normal(text)
 
 
-@pytest.fixture
-def panel(make_napari_viewer, blobs):
-    viewer = make_napari_viewer(show=True)
-    viewer.add_image(blobs, name="blobs")
-    _, panel = viewer.window.add_plugin_dock_widget("napari-pvpu", "Segment")
-    assert panel.controller.wait()
-    return panel
-
-
-@pytest.fixture
-def mouse(panel, make_mouse):
-    return make_mouse(panel.controller.viewer, panel.controller.viewer.layers["blobs"])
-
-
 def test_list_in_the_panel_has_every_action(panel) -> None:
     section = panel.sections["shortcuts"]
     assert set(section._items) == set(KEYS)
