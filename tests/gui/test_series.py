@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from napari.components import ViewerModel
 from napari.utils.theme import get_theme
 from PIL import Image as Picture
 from qtpy.QtCore import Qt
@@ -19,6 +20,7 @@ from qtpy.QtWidgets import QFileDialog, QLabel, QPushButton
 from napari_pvpu import Click, attach
 from napari_pvpu.export import read_tiff
 from napari_pvpu.napari_side import series_saving
+from napari_pvpu.napari_side.controller import Controller
 from napari_pvpu.napari_side.series_actions import SERIES_KEYS
 from napari_pvpu.napari_side.series_panel import NARROWEST
 from napari_pvpu.series import RESULTS, Series
@@ -40,16 +42,26 @@ def folder(tmp_path, blobs) -> Path:
 
 @pytest.fixture
 def viewer(make_napari_viewer):
+    """With a window, which takes long to draw each image."""
     return make_napari_viewer()
 
 
 @pytest.fixture
-def controller(viewer):
-    return attach(viewer)
+def controller(qapp):
+    """In a viewer without a window, for what does not depend on how it is drawn."""
+    viewer = ViewerModel()
+    controller = Controller(viewer)  # which holds the viewer weakly
+    controller.open()
+    yield controller
+    controller.close()
 
 
 @pytest.fixture
 def desk(controller, folder):
+    return opened(controller, folder)
+
+
+def opened(controller, folder):
     controller.series.open(folder)
     assert controller.series.wait()
     return controller.series
@@ -71,7 +83,9 @@ def states(folder) -> list[str]:
 # Through it
 
 
-def test_done_saves_and_goes_on_with_a_clean_viewer(desk, controller, viewer, folder) -> None:
+def test_done_saves_and_goes_on_with_a_clean_viewer(viewer, folder) -> None:
+    controller = attach(viewer)
+    desk = opened(controller, folder)
     assert desk.entry.name == "img1.tif"
     assert names(viewer) == {"img1.tif", "img1.tif objects"} | WORKING
     assert accept(controller) == 1
@@ -201,17 +215,14 @@ def test_an_image_that_changed_is_told_and_its_labels_copied(desk, controller, f
     assert len(list((folder / RESULTS).glob("before-*"))) == 1
 
 
-def test_a_killed_program_is_gone_on_with(viewer, folder, weights, sessions) -> None:
+def test_a_killed_program_is_gone_on_with(controller, folder, weights, sessions) -> None:
     script = Path(__file__).with_name("series_until_killed.py")
     done = subprocess.run(
         [sys.executable, script, folder, weights, sessions], capture_output=True, timeout=300
     )
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     assert states(folder) == ["done", "begun", "untouched"]
-    controller = attach(viewer)
-    controller.series.open(folder)
-    assert controller.series.wait()
-    assert controller.series.entry.name == "img2.tif"
+    assert opened(controller, folder).entry.name == "img2.tif"
     assert list(controller.session.objects) == [1]
     assert controller.workspace.prompts.read() == (SECOND,)
     labels = read_tiff(folder / RESULTS / "img2.tif").labels
@@ -247,7 +258,8 @@ def test_one_bad_image_stops_nothing(controller, folder, notices) -> None:
     assert desk.entry.trouble is None
 
 
-def test_shapes_and_kinds_may_be_mixed(controller, viewer, tmp_path, blobs) -> None:
+def test_shapes_and_kinds_may_be_mixed(viewer, tmp_path, blobs) -> None:
+    controller = attach(viewer)
     Picture.fromarray(np.stack([blobs, blobs, blobs // 2], -1)).save(tmp_path / "a.png")
     scale = {"axes": "ZYX", "PhysicalSizeX": 0.5, "PhysicalSizeXUnit": "µm"}
     tifffile.imwrite(tmp_path / "b.ome.tif", np.stack([blobs] * 3), metadata=scale)
@@ -268,8 +280,10 @@ def test_shapes_and_kinds_may_be_mixed(controller, viewer, tmp_path, blobs) -> N
 
 
 def test_layers_of_the_user_stay_and_a_removed_image_is_let_go(
-    desk, controller, viewer, blobs, qtbot
+    viewer, folder, blobs, qtbot
 ) -> None:
+    controller = attach(viewer)
+    desk = opened(controller, folder)
     mine = viewer.add_image(blobs, name="mine")
     qtbot.waitUntil(lambda: not desk.busy)
     desk.next_image()
@@ -309,6 +323,7 @@ def test_the_next_image_is_read_and_encoded_while_nothing_is_done(desk, controll
 
 @pytest.fixture
 def panel(viewer, folder):
+    """In a window, for what is drawn there."""
     _, panel = viewer.window.add_plugin_dock_widget("napari-pvpu", "Series")
     panel.open(folder)
     assert panel.desk.wait()
@@ -323,7 +338,8 @@ def shown(panel) -> list[tuple[str, str]]:
     ]
 
 
-def test_panel_offers_the_series_worked_on_last(desk, viewer, folder) -> None:
+def test_panel_offers_the_series_worked_on_last(viewer, folder) -> None:
+    desk = opened(attach(viewer), folder)
     desk.done_image()
     assert desk.wait()
     desk.close()
