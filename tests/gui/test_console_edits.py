@@ -240,3 +240,18 @@ def test_own_writing_is_no_edit(two, monkeypatch) -> None:
     two.undo()
     QTest.qWait(20)
     assert not looked
+
+
+def test_a_layer_that_an_earlier_image_has_left_is_the_user_s(two, blobs) -> None:
+    left = layer_of(two)
+    two.image.data = 255 - blobs  # which begins another session
+    assert two.wait()
+    left.visible = False
+    left.visible = True
+    write(left, PLANE, 7)
+    QTest.qWait(60)
+    assert not two.session.objects
+    two.add(ONE)
+    assert two.accept() == 1
+    assert left.data[30, 40] == 1
+    assert left.data[82, 30] == 7

@@ -29,7 +29,7 @@ AT_ONCE = 2**24
 SPELL = 0.008
 """Seconds for which pixels are compared before napari has its turn."""
 
-BLOCKED_MS = 20
+BLOCKED_MS = 50
 """How often it is tried again as long as nothing can be compared."""
 
 

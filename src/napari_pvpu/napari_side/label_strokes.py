@@ -219,10 +219,12 @@ class LabelStrokes(QObject):
     def _on_mouse(self, layer: Any, event: Any) -> Generator[None, None, None]:
         """Note that what is painted is painted where the mouse is."""
         self._by_mouse = True
-        yield
-        while event.type == "mouse_move":
+        try:
             yield
-        self._by_mouse = False
+            while event.type == "mouse_move":
+                yield
+        finally:
+            self._by_mouse = False
 
     # What napari tells no place of
 

@@ -201,7 +201,7 @@ class Workspace(Course):
     def take_labels(self) -> bool:
         """Have the session know what was painted into the layer of accepted objects."""
         session = self.session
-        if session is None:
+        if session is None or self.results is None:  # a layer that was left is its user's
             return False
         painted = self.strokes.take(session.labels, erased=self._seen >= 0)
         if painted is None:
@@ -218,7 +218,7 @@ class Workspace(Course):
     def _written(self) -> LabelArray | None:
         """Return the labels, if their layer has been brought to their state."""
         session = self.session
-        if session is None or self.filling:
+        if session is None or self.results is None or self.filling:
             return None
         there = self._seen == len(session.operations) or (self._seen < 0 and not session.objects)
         return session.labels if there else None
