@@ -7,6 +7,7 @@ import pytest
 from qtpy.QtCore import Qt
 
 from napari_pvpu import Click
+from napari_pvpu.napari_side.hints import next_step
 
 pytestmark = pytest.mark.gui
 
@@ -82,6 +83,7 @@ def test_brush_in_a_window_makes_one_object_in_several_strokes(controller, viewe
     assert controller.accept() == 1
     objects = objects_of(controller)
     viewer.layers.selection.active = objects
+    assert "paint in this layer" in next_step(controller)
     objects.brush_size, objects.mode = 5, "paint"
     mouse.drag([(80, 20), (80, 40)])
     mouse.drag([(80, 40), (70, 40)])

@@ -29,6 +29,10 @@ PAINTING = (
     "Paint what is missing; {toggle_polarity} turns the brush into the eraser. {accept} keeps the "
     "object."
 )
+ON_ACCEPTED = (
+    "What napari's tools paint in this layer changes accepted objects, each stroke one step; a "
+    "label that there is not makes a new one. To mark objects, choose a tool above."
+)
 GATHERING = "Marks are gathered. They are answered together as soon as the key is released."
 BATCH = (
     "The next click or box is the next object. Shift+click takes away from this one, a scribble "
@@ -55,7 +59,7 @@ def next_step(controller: Controller) -> str:
     if not workspace.on_plane:
         return NO_PLANE
     if tool is None:
-        return "Choose a tool to draw with."
+        return ON_ACCEPTED if _on_accepted(controller) else "Choose a tool to draw with."
     if controller.exporting is not None:
         return f"Writing {Path(controller.exporting).name}…"
     if workspace.cutting is not None:
@@ -72,6 +76,14 @@ def next_step(controller: Controller) -> str:
     count = workspace.object_count
     kept = f"{count} object{'s' if count > 1 else ''} kept; Alt+click corrects one. "
     return (kept if count else "") + _with_keys(FIRST_STEPS[tool], controller)
+
+
+def _on_accepted(controller: Controller) -> bool:
+    """Whether the layer of accepted objects is the one in hand."""
+    viewer, work = controller.viewer, controller.workspace
+    if viewer is None or work is None or work.results is None:
+        return False
+    return viewer.layers.selection.active is work.results.layer
 
 
 def _with_keys(text: str, controller: Controller) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HandsSection"]
 
-MEANINGS = ("Outline round the object", "Filled: the object itself")
+MEANINGS = ("Outline round it", "Filled: the object")
 
 
 class HandsSection(QWidget):
