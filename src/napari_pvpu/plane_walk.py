@@ -62,7 +62,7 @@ class WalkPolicy:
 
     least_confidence: float = 0.3
     least_between: float = 0.45
-    least_of_recent: float = 0.6
+    least_of_recent: float = 0.7
     recent: int = 6
     least_share: float = 0.3
     most_share: float = 2.0
