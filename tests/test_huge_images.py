@@ -11,7 +11,7 @@ import zarr
 
 from fakes import FloodPredictor
 from lazy_arrays import ChunkedArray
-from napari_pvpu import Click, Scribble
+from napari_pvpu import Click, Polygon, Scribble
 from napari_pvpu.errors import SessionError
 from napari_pvpu.export import export_labels, read_geojson
 from napari_pvpu.journal import Journal, read_journal
@@ -139,6 +139,19 @@ def test_an_object_too_large_to_be_opened_says_so_and_can_be_deleted():
         session.delete(9)
     assert memory.peak < 100e6
     assert sorted(session.objects) == [3]
+
+
+def test_an_object_too_large_to_be_drawn_says_so_and_costs_nothing():
+    session = open_session(huge_image())
+    session.add(Click((1000, 1000)))
+    session.accept()
+    corners = (10_000, 10_000), (10_000, 60_000), (60_000, 60_000), (60_000, 10_000)
+    with Memory() as memory, pytest.raises(SessionError, match=r"too many to be drawn at once"):
+        session.add(Polygon(corners, filled=True))
+    assert memory.peak < 100e6
+    assert session.prompts == ()
+    session.add(Click((2000, 2000)))
+    assert session.accept() == 2
 
 
 def test_a_session_on_a_huge_image_is_kept_replayed_and_exported(tmp_path):

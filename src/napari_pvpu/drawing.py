@@ -10,10 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from napari_pvpu.errors import SessionError
 from napari_pvpu.masks import dense_path, logit, sigmoid
 from napari_pvpu.polygons import exclusions
 from napari_pvpu.prompts import Click, Prompt, Scribble
 from napari_pvpu.resample import Axis, resample
+from napari_pvpu.sparse_labels import MOST_DENSE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,6 +78,11 @@ def draw(
     Drawing or None
         None if no pixel belongs to the object. Pixels under clicks and scribbles are on their
         side whatever the logits say.
+
+    Raises
+    ------
+    SessionError
+        If the object reaches over more pixels than can be held at once.
     """
     marked = {
         index: (marked_pixels(prompt, shape), prompt.positive)
@@ -87,6 +94,11 @@ def draw(
     if box is None:
         return None
     row0, col0, row1, col1 = box
+    if (row1 - row0) * (col1 - col0) > MOST_DENSE:
+        raise SessionError(
+            f"the object would reach over {row1 - row0} x {col1 - col0} pixels, too many to be "
+            "drawn at once; mark a smaller part, or work on a coarser level of the image"
+        )
     (rows, row_axis), (cols, col_axis) = (
         _window(view.size, step, origin, span)
         for step, origin, span in zip(
