@@ -196,7 +196,7 @@ class Stage:
         menu.popup(QPoint(min(corner.x(), last), corner.y()))
         self.rest()
         seen = _place(self.panel).united(_place(menu).adjusted(-6, 0, 0, 6))
-        seen.setBottom(_place(menu).bottom() + 8)
+        seen.setBottom(_place(menu).bottom() + 1)  # above what is written below it
         grabbed = QApplication.primaryScreen().grabWindow(
             0, seen.x(), seen.y(), seen.width(), seen.height()
         )
