@@ -315,14 +315,6 @@ def _natural(path: Path) -> list[tuple[int, int | str]]:
     return [(0, int(part)) if part.isdigit() else (1, part) for part in parts]
 
 
-def _relative(path: Path, folder: Path) -> str:
-    """Return a path from a folder on, so that both can be moved together."""
-    try:
-        return Path(os.path.relpath(path, folder)).as_posix()
-    except ValueError:  # on another drive
-        return path.as_posix()
-
-
 def _known_format(name: str) -> str:
     if name not in FORMATS:
         raise SeriesError(f"labels cannot be saved as {name!r}; use one of {', '.join(FORMATS)}")

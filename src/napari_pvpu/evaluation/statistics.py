@@ -48,15 +48,12 @@ class Measure:
         Of an object's curve.
     spec : str
         How to write a value.
-    larger_is_better : bool
-        Which way is up.
     """
 
     title: str
     above: Callable[[metrics.Curve], float]
     below: Callable[[metrics.Curve], float]
     spec: str = ".3f"
-    larger_is_better: bool = True
 
 
 def iou_measure(k: int) -> Measure:
@@ -67,13 +64,13 @@ def iou_measure(k: int) -> Measure:
 def noc_measure(target: float, limit: int) -> Measure:
     """Mean number of interactions to a target."""
     title = f"NoC@{target * 100:g}"
-    return Measure(title, lambda curve: metrics.noc(curve, target, limit), _one, ".2f", False)
+    return Measure(title, lambda curve: metrics.noc(curve, target, limit), _one, ".2f")
 
 
 def failure_measure(target: float, limit: int) -> Measure:
     """Share of objects that never reach a target."""
     title = f"failed@{target * 100:g}"
-    return Measure(title, lambda curve: metrics.never([curve], target, limit), _one, ".1%", False)
+    return Measure(title, lambda curve: metrics.never([curve], target, limit), _one, ".1%")
 
 
 def worse_measure(by: float = metrics.WORSE_BY) -> Measure:
@@ -82,7 +79,7 @@ def worse_measure(by: float = metrics.WORSE_BY) -> Measure:
     def lowered(curve: metrics.Curve) -> float:
         return float(np.count_nonzero(np.diff(np.asarray(curve)) < -by))
 
-    return Measure("worse", lowered, len, ".1%", False)
+    return Measure("worse", lowered, len, ".1%")
 
 
 def object_values(curves: Sequence[metrics.Curve], measures: Sequence[Measure]) -> Values:

@@ -78,11 +78,6 @@ class Preferred:
     limit_gb: float = 2.0
     first_steps: bool = True
 
-    @property
-    def mask_settings(self) -> dict[str, Any]:
-        """Settings that a session begins with, by its own names for them."""
-        return {name: getattr(self, name) for name in PAGES["masks"]}
-
 
 def preferred() -> Preferred:
     """Return what is preferred now."""
