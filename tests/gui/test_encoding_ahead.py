@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QLabel, QPushButton
@@ -31,8 +32,11 @@ def store(tmp_path, monkeypatch) -> FeatureStore:
 
 
 @pytest.fixture
-def viewer(make_napari_viewer):
-    return make_napari_viewer()
+def viewer(qapp):
+    """Without a window, for what does not depend on how it is drawn."""
+    viewer = ViewerModel()
+    yield viewer
+    attach(viewer).close()
 
 
 @pytest.fixture
@@ -184,8 +188,11 @@ def test_closing_ends_the_thread(store, controller) -> None:
 
 
 @pytest.fixture
-def panel(viewer, controller):
+def panel(make_napari_viewer, blobs):
+    viewer = make_napari_viewer()
+    viewer.add_image(blobs, name="blobs")
     _, panel = viewer.window.add_plugin_dock_widget("napari-pvpu", "Segment")
+    assert panel.controller.wait()
     return panel
 
 
@@ -225,8 +232,8 @@ def test_section_encodes_shows_progress_and_stops(make_napari_viewer, store, blo
                 assert widget.width() >= widget.minimumSizeHint().width(), widget.text()
 
 
-def test_store_section_shows_and_clears(store, panel, controller, qtbot, notices) -> None:
-    section = panel.sections["store"]
+def test_store_section_shows_and_clears(store, panel, qtbot, notices) -> None:
+    controller, section = panel.controller, panel.sections["store"]
     controller.ahead.around = False
     controller.add(INSIDE)
     assert controller.wait()
