@@ -26,6 +26,9 @@ BLOCK = 2**20
 AT_ONCE = 2**24
 """Pixels that are looked through without a pause: they take some ten milliseconds."""
 
+MOST_JOINED = 2**26
+"""Pixels of a window up to which what was found in different places is told of as one."""
+
 SPELL = 0.008
 """Seconds for which pixels are compared before napari has its turn."""
 
@@ -87,7 +90,7 @@ class LabelScan(QObject):
         self._compare, self._ready = compare, ready
         self._left: list[Iterator[Window]] = []
         self._size = 0
-        self._found: Window | None = None
+        self._found: list[Window] = []
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._go_on)
 
@@ -119,7 +122,8 @@ class LabelScan(QObject):
         """Look no further, and forget what was found."""
         self._timer.stop()
         self._left.clear()
-        self._size, self._found = 0, None
+        self._found.clear()
+        self._size = 0
 
     def finish(self) -> None:
         """Look at the rest now if that can be done at once."""
@@ -127,11 +131,13 @@ class LabelScan(QObject):
             self._look(None)
 
     def take(self) -> Window | None:
-        """Return the window that holds all differences; None if there are none, or not yet."""
-        if self.pending or not self._ready():
+        """Return a window with differences; None if there are none left, or not yet.
+
+        It holds all of them, unless they are too far apart.
+        """
+        if self.pending or not self._found or not self._ready():
             return None
-        found, self._found = self._found, None
-        return found
+        return self._found.pop(0)
 
     def _go_on(self) -> None:
         if not self._ready():
@@ -141,11 +147,11 @@ class LabelScan(QObject):
         self._look(None if self._size <= AT_ONCE else time.monotonic() + SPELL)
         if self.pending:
             return
-        if self._found is not None:
+        if self._found:
             self.ended.emit()
-        if self._found is None:
+        if not self._found:
             self._timer.stop()
-        else:  # nobody could take it
+        else:  # nobody could take it, or there is more
             self._timer.setInterval(BLOCKED_MS)
 
     def _look(self, end: float | None) -> None:
@@ -153,8 +159,15 @@ class LabelScan(QObject):
             for window in self._left[0]:
                 differs = self._compare(window)
                 if differs is not None:
-                    self._found = differs if self._found is None else joined(self._found, differs)
+                    self._note(differs)
                 if end is not None and time.monotonic() > end:
                     return
             self._left.pop(0)
         self._size = 0
+
+    def _note(self, window: Window) -> None:
+        whole = joined(self._found[-1], window) if self._found else window
+        if self._found and size_of(whole) <= MOST_JOINED:
+            self._found[-1] = whole
+        else:
+            self._found.append(window)
