@@ -4,7 +4,7 @@
     .venv/bin/python benchmarks/learning_curve.py --views 72000 --results RESULTS
 
 adds a point to docs/learning-curve.json, or replaces the one of the same number of views and the
-same words, and draws docs/learning-curve.svg. Without arguments it draws only. Runs of different
+same words, and draws docs/performance/learning-curve.svg. Without arguments it draws only. Runs of different
 lengths are compared, each with a learning rate that fell to zero, not moments of one run: before
 the rate falls weights are worth less than they could be.
 """
@@ -27,7 +27,9 @@ from napari_pvpu.evaluation.statistics import (
 )
 from napari_pvpu.evaluation.suite import write_json
 
-OUT = Path(__file__).parents[1] / "docs" / "learning-curve.json"
+DOCS = Path(__file__).parents[1] / "docs"
+OUT = DOCS / "learning-curve.json"
+PICTURE = DOCS / "performance" / "learning-curve.svg"
 SHOWN = (1, 3, 5)
 TARGETS = {1: 0.75, 3: 0.88, 5: 0.91}
 COLOURS = {1: "#0072b2", 3: "#009e73", 5: "#d55e00"}  # Okabe and Ito's
@@ -41,7 +43,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--views", type=int, help="seen in training up to these weights")
     parser.add_argument("--results", type=Path, help="folder that evaluate-all wrote")
     parser.add_argument("--about", default="", help="a few words on the run")
-    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--out", type=Path, default=OUT, help="JSON of all points")
+    parser.add_argument("--picture", type=Path, default=PICTURE)
     options = parser.parse_args()
     if (options.views is None) != (options.results is None):
         parser.error("--views and --results belong together")
@@ -105,7 +108,7 @@ def main() -> None:
         points = [each for each in points if (each["views"], each["about"]) != same]
         points = sorted([*points, new], key=lambda each: each["views"])
         write_json(options.out, {"points": points})
-    draw(points, options.out.with_suffix(".svg"))
+    draw(points, options.picture)
 
 
 if __name__ == "__main__":
