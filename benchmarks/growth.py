@@ -175,9 +175,7 @@ def planes(segmenter: Segmenter) -> Callable[[int], float]:
 
     def measure(count: int) -> float:
         if count not in opened:
-            opened[count] = segmenter.open(
-                Disks((count, 512, 512)), axes="ZYX", limits=(0, 255)
-            )
+            opened[count] = segmenter.open(Disks((count, 512, 512)), axes="ZYX", limits=(0, 255))
         session = opened[count]
         session.plane = count // 2
         return clicked(session, (300, 300))

@@ -4,9 +4,9 @@
     .venv/bin/python benchmarks/learning_curve.py --views 72000 --results RESULTS
 
 adds a point to docs/learning-curve.json, or replaces the one of the same number of views and the
-same words, and draws docs/performance/learning-curve.svg. Without arguments it draws only. Runs of different
-lengths are compared, each with a learning rate that fell to zero, not moments of one run: before
-the rate falls weights are worth less than they could be.
+same words, and draws docs/performance/learning-curve.svg. Without arguments it draws only. Runs of
+different lengths are compared, each with a learning rate that fell to zero, not moments of one run:
+before the rate falls weights are worth less than they could be.
 """
 
 from __future__ import annotations
