@@ -107,3 +107,19 @@ def test_the_mask_before_is_shown_in_the_new_view():
     assert (shown[:2, :2] == 6).all()
     assert np.isnan(shown[2:]).all()
     assert np.isnan(shown[:, 2:]).all()
+
+
+@pytest.mark.parametrize("positive", [True, False])
+def test_where_the_answer_is_in_doubt_a_mark_decides(positive):
+    sign = 1 if positive else -1
+    before = sign * square(40, 64, 0, 64)  # a mark on row 35 lies five rows from the border
+    now = np.where(before > 0, 6, -6).astype(np.float32)
+    now[20:40] = -0.4 * sign  # not quite
+    rules = replace(RULES, reach_margin=0.0, layer=(99.0, 99.0), lift=1.0, lift_reach=2.0)
+    got = confine(now, before, VIEW, [Click((35, 30), positive)], 3, 0.5, rules)
+    # A logit at the mark, nothing ten rows from it, 0.4 of one at six.
+    turned = np.flatnonzero(sign * got[:40, 30] > 0)
+    assert turned.min() == 30
+    assert turned.max() == 39
+    far = confine(now, before, VIEW, [Click((35, 30), positive)], 3, 0.5, replace(rules, lift=0))
+    assert not (sign * far[:40, 30] > 0).any()

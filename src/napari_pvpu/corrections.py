@@ -70,7 +70,8 @@ def confine(
 
     People correct an error in its middle. So the distance from a mark to the border of the mask
     tells how large the error is: a few times that is how far the correction may reach along the
-    border, and about twice that how far away from it.
+    border, and about twice that how far away from it. And what lies that close to the mark belongs
+    to its side in all likelihood: where the new answer is in doubt, that decides.
 
     Parameters
     ----------
@@ -111,6 +112,8 @@ def confine(
     elsewhere = np.ones(now.shape, bool)
     elsewhere[rows, cols] = False
     away = ndimage.distance_transform_edt(elsewhere)
+    lift = rules.lift * (1 - away / (rules.lift_reach * depth)).clip(0)
+    now = now + (lift if marks[0].positive else -lift)
     weight = np.minimum(_faded(away, reach), _faded(inwards, layer * depth + rules.reach_margin))
     weight[~known] = 1
     old = np.where(known, before, 0).clip(-_SURE, _SURE)

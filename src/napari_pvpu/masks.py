@@ -53,6 +53,9 @@ class MaskRules:
         in the same units.
     reach_margin : float
         Model pixels that are added to both.
+    lift, lift_reach : float
+        Logits by which a mark draws the new answer to its side where it stands, and the distance
+        from it at which nothing is left of that, in the same units.
     """
 
     disk_radius: float = 2.5
@@ -64,6 +67,8 @@ class MaskRules:
     negative_reach: tuple[float, ...] = (14.0, 7.0)
     layer: tuple[float, float] = (3.0, 2.0)
     reach_margin: float = 0.5
+    lift: float = 1.0
+    lift_reach: float = 2.0
 
 
 def sigmoid(logits: npt.NDArray[np.floating]) -> Floats:

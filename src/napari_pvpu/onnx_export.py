@@ -41,8 +41,9 @@ _USE = {
     "napari_pvpu.networks.reference_map.reference_states, with the radius 'disk_radius'.",
     "previous": "(R, 1, S, S) float32, the probability after the interaction before; zeros where "
     "there is none.",
-    "readings": "R is 1 for the first interaction. Later R is 2: states and previous with the mask "
-    "before, then states and zeros without it; the decoder averages both answers.",
+    "readings": "R is 1 for the first interaction and with more than two slots of prompts. With up "
+    "to two, and a mask before, R is 2: states and previous with it, then states and zeros without "
+    "it; the decoder averages both answers.",
     "logits": "(1, 1, S, S) float32; the mask is where they are above 0.",
     "pixels": "(1, D, S / 4, S / 4) float32, features of the pixels for value propagation.",
     "prompt_features": "(1, K, D) float32, features of the prompts.",

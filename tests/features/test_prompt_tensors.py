@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_pvpu.features.prompt_tensors import PIECE_LENGTH, SPACING, prompt_batch, split_path
+from napari_pvpu.features.prompt_tensors import (
+    PIECE_LENGTH,
+    SPACING,
+    prompt_batch,
+    reads_twice,
+    split_path,
+)
 from napari_pvpu.networks.prompt_batch import BOX, CLICK, EMPTY, SCRIBBLE
 from napari_pvpu.prompts import Box, Click, PriorMask, Scribble
 
@@ -64,3 +70,16 @@ def test_pieces_are_short_dense_and_cover_the_path(path):
 
 def test_a_path_without_length_is_one_sample():
     assert [piece.tolist() for piece in split_path(np.array([(3.0, 4.0)] * 3))] == [[[3, 4]]]
+
+
+@pytest.mark.parametrize(
+    ("prompts", "expected"),
+    [
+        pytest.param([Click((1, 1))], True, id="one"),
+        pytest.param([Click((1, 1)), Box((0, 0), (9, 9))], True, id="two"),
+        pytest.param([Click((1, 1))] * 3, False, id="three"),
+        pytest.param([Scribble([(0, 0), (0, 150)])], False, id="long-scribble"),
+    ],
+)
+def test_a_mask_is_doubted_while_there_are_few_prompts(prompts, expected):
+    assert reads_twice(prompt_batch(prompts)) is expected

@@ -13,6 +13,7 @@ from napari_pvpu.features import encoder as encoder_module
 from napari_pvpu.features import runners as runners_module
 from napari_pvpu.features.device_trial import Trial
 from napari_pvpu.features.encoder import ViewEncoder
+from napari_pvpu.features.prompt_tensors import reads_twice
 from napari_pvpu.features.runners import SafeRunner, TorchRunner
 from napari_pvpu.networks.models import build_model
 from napari_pvpu.networks.weights import save_weights
@@ -79,7 +80,7 @@ def card(monkeypatch):
 
 
 def _decode_here(self, features, prompts, previous):
-    return self._decode(features, prompts, previous, second_reading=True)
+    return self._decode(features, prompts, previous, second_reading=reads_twice(prompts))
 
 
 def full():

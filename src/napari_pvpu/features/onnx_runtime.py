@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from napari_pvpu.errors import ConfigError
+from napari_pvpu.features.prompt_tensors import reads_twice
 from napari_pvpu.networks.inference_reference import reference_readings
 from napari_pvpu.networks.interface import Decoded, Features
 from napari_pvpu.onnx_export import DECODER, DESCRIPTION, ENCODER, FORMAT, LEVELS, numbers_id
@@ -82,7 +83,9 @@ class OnnxRunner:
     def decode(self, features: Features, prompts: PromptBatch, previous: Tensor | None) -> Decoded:
         """Do as `Runner.decode`, for one view."""
         config = self._network.config
-        readings = [None] if previous is None else [previous, None]
+        readings = [previous]
+        if previous is not None and reads_twice(prompts):
+            readings.append(None)
         states = reference_readings(prompts, config.view_size, config.prompts.disk_radius, readings)
         blank = torch.zeros(1, 1, config.view_size, config.view_size)
         before = torch.cat([blank if each is None else each for each in readings])

@@ -14,13 +14,16 @@ from napari_pvpu.prompts import Box, Click, PriorMask, Prompt, Scribble
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["PIECE_LENGTH", "SPACING", "prompt_batch", "split_path"]
+__all__ = ["PIECE_LENGTH", "SPACING", "prompt_batch", "reads_twice", "split_path"]
 
 PIECE_LENGTH = 64.0
 """Longest piece of a scribble that becomes one token, model pixels along the path."""
 
 SPACING = 1.0
 """Distance of the samples on a piece, model pixels, at most."""
+
+READ_TWICE = 2
+"""Most prompts with which a mask that is there is read without, too."""
 
 Points = npt.NDArray[np.float64]
 
@@ -93,3 +96,19 @@ def prompt_batch(prompts: Sequence[Prompt]) -> PromptBatch:
     valid = np.arange(places.shape[2]) < np.array(lengths)[:, None]
     rest = (valid[None], np.array([kinds], np.int64), np.array([positives], np.bool_))
     return PromptBatch(*map(torch.from_numpy, (places, *rest)))
+
+
+def reads_twice(prompts: PromptBatch) -> bool:
+    """Tell whether a mask that is there is worth a second reading without it.
+
+    While little is known, the mask before may be wrong as a whole, and an answer from the prompts
+    alone corrects it. With more prompts it is mostly right, and the answer that builds on it alone
+    is better, on training objects: 0.870 for 0.865 after five clicks, with 4.4 % for 5.3 % of the
+    clicks making a mask worse; after the second click reading once costs 0.007.
+
+    Parameters
+    ----------
+    prompts : PromptBatch
+        All of the object; a long scribble has several slots.
+    """
+    return prompts.kind.shape[1] <= READ_TWICE

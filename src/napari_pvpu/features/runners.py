@@ -11,6 +11,7 @@ import torch
 from napari_pvpu.errors import DeviceError, DeviceWarning
 from napari_pvpu.features.device_trial import PRECISIONS, Trial, compare, time_runner
 from napari_pvpu.features.devices import one_thread
+from napari_pvpu.features.prompt_tensors import reads_twice
 from napari_pvpu.networks.inference import fast_decode
 from napari_pvpu.networks.inference_encoder import fast_encode
 from napari_pvpu.networks.interface import Features
@@ -91,13 +92,13 @@ class TorchRunner:
         return features.map(_as_float32)
 
     def decode(self, features: Features, prompts: PromptBatch, previous: Tensor | None) -> Decoded:
-        """Do as `Runner.decode`, with both readings where there is a mask before."""
+        """Do as `Runner.decode`, with a second reading where that helps, see `reads_twice`."""
         if features.image.device != self.device:  # kept from before a fallback
             features = features.map(lambda tensor: tensor.to(self.device))
         if self.device.type != "cpu":
             prompts = prompts.to(self.device)
             previous = None if previous is None else previous.to(self.device)
-        return self._decode(features, prompts, previous, second_reading=True)
+        return self._decode(features, prompts, previous, second_reading=reads_twice(prompts))
 
     def _wait(self) -> None:
         if self.device.type == "cuda":
