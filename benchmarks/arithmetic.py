@@ -74,12 +74,19 @@ def main() -> None:
     rng = np.random.default_rng(0)
     view = rng.normal(size=(3, size, size)).astype(np.float32)
     features = segmenter.encode(view)
-    prompts = [Click((size / 2, size / 2)), Click((5.0, 5.0), positive=False)]
+    prompts = [
+        Click((size / 2, size / 2)),
+        Click((5.0, 5.0), positive=False),
+        Click((size / 2 + 9, size / 2)),
+    ]
     previous = rng.random((size, size), np.float32)
     parts = {
         "encode one view": (lambda: segmenter.encode(view), None),
         "interaction, EM off": (
             lambda: segmenter.decode(features, prompts, previous, None), 3,
+        ),
+        "a second click, which reads twice": (
+            lambda: segmenter.decode(features, prompts[:2], previous, None), 3,
         ),
         "interaction, EM on": (
             lambda: segmenter.decode(features, prompts, previous, segmenter.propagation), 3,
