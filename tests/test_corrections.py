@@ -110,7 +110,7 @@ def test_the_mask_before_is_shown_in_the_new_view():
 
 
 @pytest.mark.parametrize("positive", [True, False])
-def test_where_the_answer_is_in_doubt_a_mark_decides(positive):
+def test_where_the_answer_is_in_doubt_a_click_decides(positive):
     sign = 1 if positive else -1
     before = sign * square(40, 64, 0, 64)  # a mark on row 35 lies five rows from the border
     now = np.where(before > 0, 6, -6).astype(np.float32)
@@ -123,3 +123,11 @@ def test_where_the_answer_is_in_doubt_a_mark_decides(positive):
     assert turned.max() == 39
     far = confine(now, before, VIEW, [Click((35, 30), positive)], 3, 0.5, replace(rules, lift=0))
     assert not (sign * far[:40, 30] > 0).any()
+
+
+def test_a_scribble_decides_nothing_beside_itself():
+    before, now = square(40, 64, 0, 64), square(40, 64, 0, 64)
+    now[20:40] = -0.4
+    line = Scribble([(25, 30), (38, 30)])
+    got = confine(now, before, VIEW, [line], 3, 0.5, RULES)
+    assert not (got[:40] > 0).any()

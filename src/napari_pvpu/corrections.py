@@ -14,13 +14,14 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from napari_pvpu.masks import dense_path, logit
+from napari_pvpu.prompts import Click
 from napari_pvpu.view_changes import carry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_pvpu.masks import MaskRules
-    from napari_pvpu.prompts import Click, Scribble
+    from napari_pvpu.prompts import Scribble
     from napari_pvpu.views import View
 
 __all__ = ["confine", "hold", "known_before"]
@@ -71,7 +72,7 @@ def confine(
     People correct an error in its middle. So the distance from a mark to the border of the mask
     tells how large the error is: a few times that is how far the correction may reach along the
     border, and about twice that how far away from it. And what lies that close to the mark belongs
-    to its side in all likelihood: where the new answer is in doubt, that decides.
+    to the side of a click in all likelihood: where the new answer is in doubt, that decides.
 
     Parameters
     ----------
@@ -112,8 +113,9 @@ def confine(
     elsewhere = np.ones(now.shape, bool)
     elsewhere[rows, cols] = False
     away = ndimage.distance_transform_edt(elsewhere)
-    lift = rules.lift * (1 - away / (rules.lift_reach * depth)).clip(0)
-    now = now + (lift if marks[0].positive else -lift)
+    if all(isinstance(mark, Click) for mark in marks):  # a scribble covers what it means
+        lift = rules.lift * (1 - away / (rules.lift_reach * depth)).clip(0)
+        now = now + (lift if marks[0].positive else -lift)
     weight = np.minimum(_faded(away, reach), _faded(inwards, layer * depth + rules.reach_margin))
     weight[~known] = 1
     old = np.where(known, before, 0).clip(-_SURE, _SURE)

@@ -54,7 +54,7 @@ class MaskRules:
     reach_margin : float
         Model pixels that are added to both.
     lift, lift_reach : float
-        Logits by which a mark draws the new answer to its side where it stands, and the distance
+        Logits by which a click draws the new answer to its side where it stands, and the distance
         from it at which nothing is left of that, in the same units.
     """
 
