@@ -116,8 +116,6 @@ class Worker(QObject):
     """
 
     busy_changed = Signal(bool)
-    expecting = Signal(bool)
-    """A result is about to come, for which drawing had better wait; and that it has, or has not."""
     _finished = Signal()
 
     def __init__(self, interrupt: Callable[[], None] | None = None) -> None:
@@ -127,10 +125,7 @@ class Worker(QObject):
         self._thread: threading.Thread | None = None
         self._ending: weakref.finalize[[], Worker] | None = None
         self._waiting = 0
-        self._expecting = False
-        self._patience = QTimer(self)
-        self._patience.setSingleShot(True)
-        self._patience.timeout.connect(self._expect_no_more)
+        self._patience = 0.0
         self._recent: deque[float] = deque(maxlen=REMEMBERED)
         # Explicitly queued: results have to come in on the GUI thread, one after the other.
         self._finished.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
@@ -173,8 +168,9 @@ class Worker(QObject):
         done, failed : callable
             Called on the GUI thread, unless `stop` came in between.
         patience : float
-            Seconds for which the result may be waited for before anything is drawn, see
-            `expecting`. Jobs that took longer five times are not waited for.
+            Seconds that the GUI thread may stand still for the result before it draws again. A
+            drawing takes longer than a quick job, and the job takes several times as long beside
+            it, because both need Python's lock. In vain five times, it stops waiting.
         after_drawing : bool
             Begin the thread, if there is none, only when Qt has drawn what it has to draw by now:
             beside the import of a large library that would take several times as long, too.
@@ -194,8 +190,10 @@ class Worker(QObject):
         assert self._mailbox is not None
         if self._mailbox.put(Job(key, work, done, failed, cancel, progress)) is None:
             self._count(+1)
-        if patience and not (len(self._recent) == REMEMBERED and min(self._recent) > patience):
-            self._expect(patience)
+        if patience and not self._patience:
+            # Not at once: the caller, and what calls it, want to finish first.
+            QTimer.singleShot(0, self._wait_a_moment)
+        self._patience = max(self._patience, patience)
 
     def stop(self) -> None:
         """Drop everything, wait for the job at hand and join the thread."""
@@ -225,18 +223,18 @@ class Worker(QObject):
             _running[thread] = tuple(filter(None, (mailbox.stop, self._interrupt)))
             thread.start()
 
-    def _expect(self, seconds: float) -> None:
-        """Tell that a result is about to come, unless that was told."""
-        if not self._expecting:
-            self._patience.start(round(1000 * seconds))
-            self._expecting = True
-            self.expecting.emit(True)
-
-    def _expect_no_more(self) -> None:
-        if self._expecting and not (self.busy and self._patience.isActive()):
-            self._patience.stop()
-            self._expecting = False
-            self.expecting.emit(False)
+    def _wait_a_moment(self) -> None:
+        """Stand still until nothing is under way or patience is at its end."""
+        patience, self._patience = self._patience, 0.0
+        if len(self._recent) == REMEMBERED and min(self._recent) > patience:
+            return
+        end = time.monotonic() + patience
+        while self._mailbox is not None and self.busy:
+            try:
+                outcome = self._mailbox.outcomes.get(timeout=max(end - time.monotonic(), 0))
+            except Empty:
+                return
+            self._tell(outcome)
 
     def _deliver(self) -> None:
         """Tell what has come in; nothing, if it was told before or the thread was stopped."""
@@ -261,9 +259,6 @@ class Worker(QObject):
         self._waiting += change
         if self.busy != was_busy:
             self.busy_changed.emit(self.busy)
-        if not self.busy:
-            # Not at once: whoever gets the result has yet to show it.
-            QTimer.singleShot(0, self._expect_no_more)
 
 
 def _serve(mailbox: Mailbox, owner: weakref.ref[Worker]) -> None:
