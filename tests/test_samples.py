@@ -28,9 +28,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 @pytest.mark.usefixtures("offline")
-def test_sample_has_picture_and_truth(
-    name: str, shape: tuple[int, ...], objects: int
-) -> None:
+def test_sample_has_picture_and_truth(name: str, shape: tuple[int, ...], objects: int) -> None:
     sample = samples.load(name)
     assert sample.image.shape == shape
     assert sample.image.dtype == np.uint8
@@ -76,9 +74,7 @@ def test_unknown_sample_names_the_known_ones() -> None:
         samples.load("cats")
 
 
-@pytest.mark.parametrize(
-    "provider", [samples.coins, samples.cell, samples.ihc, samples.simulated]
-)
+@pytest.mark.parametrize("provider", [samples.coins, samples.cell, samples.ihc, samples.simulated])
 def test_provider_gives_one_image_layer_that_may_be_written_to(provider) -> None:
     [(data, options, kind)] = provider()
     assert kind == "image"

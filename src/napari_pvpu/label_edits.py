@@ -76,9 +76,7 @@ class LabelEdits(SessionSteps):
         step = Step(title, home, before, after, None, deltas, changes)
         return self._perform(step, drawing)
 
-    def _happens_in(
-        self, here: Plane, windows: Sequence[tuple[Plane, PixelBox, Labels]]
-    ) -> bool:
+    def _happens_in(self, here: Plane, windows: Sequence[tuple[Plane, PixelBox, Labels]]) -> bool:
         """Whether any of several windows lies in a plane, or meets a section."""
         if not self._grid.is_section(here):
             return any(plane == here for plane, _, _ in windows)
@@ -301,9 +299,7 @@ class LabelEdits(SessionSteps):
         home = min(whole)
         return replace(record, plane=home, box=whole[home], section=section), whole
 
-    def _put_back(
-        self, record: ObjectRecord, object_id: int, window: PixelBox
-    ) -> ObjectRecord:
+    def _put_back(self, record: ObjectRecord, object_id: int, window: PixelBox) -> ObjectRecord:
         """Return the record of an object that was opened in a section and goes back as it was."""
         known = self._objects.get(object_id)
         boxes = {} if known is None else known.boxes

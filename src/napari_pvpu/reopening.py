@@ -185,9 +185,7 @@ class Reopening(LabelEdits):
     ) -> Origin:
         score = None if record is None else record.score
         size, here = self._predictor.view_size, self._source.at(self._plane)
-        state = state_of_mask(
-            prior, prompts, score, here.shape, size, self._policy, here.aspect
-        )
+        state = state_of_mask(prior, prompts, score, here.shape, size, self._policy, here.aspect)
         return Origin(prior, state, object_id, record)
 
     def _check_idle(self) -> None:

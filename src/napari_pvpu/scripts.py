@@ -41,9 +41,7 @@ def source_settings(source: ImageSource) -> dict[str, Any]:
     }
 
 
-def to_python(
-    session: SessionState, image: str | None = None, model: str | None = None
-) -> str:
+def to_python(session: SessionState, image: str | None = None, model: str | None = None) -> str:
     """Return a script that does what was done in a session.
 
     Parameters

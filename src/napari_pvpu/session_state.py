@@ -297,9 +297,7 @@ class SessionState:
         for each, found in boxes.items():
             if each != plane:
                 drawn = self._rendered(each)
-                more += [
-                    self._region_of(each, drawn, box, with_labels) for box in clusters(found)
-                ]
+                more += [self._region_of(each, drawn, box, with_labels) for box in clusters(found)]
         return replace(region, more=tuple(more)) if more else region
 
     def _rendered(self, plane: Plane) -> Drawing | None:

@@ -155,11 +155,14 @@ class StackEdits(LabelEdits):
         Returns
         -------
         dict of int to float or None
-            By position along the axis, in order; None where the user annotated it.
+            By position along the axis, in order: 0 to 1; None where the user annotated it.
+
+        Raises
+        ------
+        SessionError
+            If there is no such object, axis or plane.
         """
-        record = self._record(object_id)
-        here = self._plane if plane is None else self._check_plane(plane)
-        line = OnLine(here, self._axis(axis, here))
+        record, line = self._record(object_id), self._line(axis, plane)
         carried = dict(record.ties.carried)
         planes = self._planes_on(record, line)
         found = {
@@ -178,13 +181,26 @@ class StackEdits(LabelEdits):
             The object.
         axis, plane
             The line, as for `propagate`.
+
+        Returns
+        -------
+        tuple of int
+            Positions along the axis.
+
+        Raises
+        ------
+        SessionError
+            If there is no such object, axis or plane.
         """
-        record = self._record(object_id)
-        here = self._plane if plane is None else self._check_plane(plane)
-        line = OnLine(here, self._axis(axis, here))
+        record, line = self._record(object_id), self._line(axis, plane)
         return tuple(line.position(at) for at in record.ties.ends if line.holds(at))
 
     # Inside
+
+    def _line(self, axis: str | None, plane: Sequence[int] | None) -> OnLine:
+        """Return the line through a plane, by default the one at work, along an axis."""
+        here = self._plane if plane is None else self._check_plane(plane)
+        return OnLine(here, self._axis(axis, here))
 
     def _change_stack(
         self,

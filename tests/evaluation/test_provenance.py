@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
-from napari_pvpu.evaluation.provenance import command_line, machine, weights_of
+import napari_pvpu
+from napari_pvpu.evaluation.provenance import _program, command_line, machine, weights_of
 from napari_pvpu.evaluation.settings import EvaluationSettings
 
 if TYPE_CHECKING:
@@ -46,6 +49,19 @@ def test_the_machine() -> None:
     assert told["cores"] >= 1
     assert told["threads"] >= 1
     assert all(told[key] for key in ("processor", "system", "python", "torch", "program"))
+
+
+def test_a_checkout_is_known_by_its_commit(tmp_path: Path) -> None:
+    version = f"version {napari_pvpu.__version__}"
+    assert _program(tmp_path) == version
+    (tmp_path / ".git").write_text("no checkout at all")
+    assert _program(tmp_path) == version
+    checkout = tmp_path / "checkout"
+    author = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.org"]
+    checkout.mkdir()
+    for words in (["init", "-q"], [*author, "commit", "-q", "--allow-empty", "-m", "First"]):
+        subprocess.run(["git", *words], cwd=checkout, check=True)
+    assert re.fullmatch("commit [0-9a-f]{7,40}", _program(checkout))
 
 
 @pytest.mark.parametrize(

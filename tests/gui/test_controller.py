@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
+from attached import attached, names
 from napari_pvpu import Box, Click, Scribble, SessionError, attach
 from napari_pvpu.napari_side.controller import KEYS, Controller, Tool
 
@@ -26,15 +27,7 @@ def viewer(qapp):
 
 @pytest.fixture
 def controller(viewer, blobs) -> Controller:
-    viewer.add_image(blobs, name="blobs")
-    controller = attach(viewer)
-    assert controller.wait()
-    assert controller.trouble is None
-    return controller
-
-
-def names(viewer) -> set[str]:
-    return {layer.name for layer in viewer.layers}
+    return attached(viewer, blobs)
 
 
 # The beginning

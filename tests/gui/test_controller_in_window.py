@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from attached import attached, names
 from napari_pvpu import Click, attach
 from napari_pvpu.napari_side.controller import Controller, Tool
 
@@ -21,15 +22,7 @@ def viewer(make_napari_viewer):
 
 @pytest.fixture
 def controller(viewer, blobs) -> Controller:
-    viewer.add_image(blobs, name="blobs")
-    controller = attach(viewer)
-    assert controller.wait()
-    assert controller.trouble is None
-    return controller
-
-
-def names(viewer) -> set[str]:
-    return {layer.name for layer in viewer.layers}
+    return attached(viewer, blobs)
 
 
 # The beginning

@@ -211,7 +211,7 @@ def test_sliders_shape_the_mask(controller, viewer) -> None:
     panel.close()
 
 
-def test_overlays_show_what_the_network_thinks(controller, viewer) -> None:
+def test_overlays_show_what_the_network_thinks(controller, viewer, qtbot) -> None:
     panel = Panel(viewer)
     controller.add(Click((30, 40)))
     assert controller.wait()
@@ -230,8 +230,8 @@ def test_overlays_show_what_the_network_thinks(controller, viewer) -> None:
     controller.accept()
     assert not viewer.layers["Probability"].data.any()
     viewer.layers.remove(viewer.layers["Uncertainty"])
-    QTest.qWait(20)  # layers are looked at when napari has finished with what it is at
-    assert not panel.mask.overlays["uncertainty"].isChecked()
+    # Layers are looked at when napari has finished with what it is at.
+    qtbot.waitUntil(lambda: not panel.mask.overlays["uncertainty"].isChecked())
     panel.mask.overlays["probability"].setChecked(False)
     assert "Probability" not in viewer.layers
     panel.close()

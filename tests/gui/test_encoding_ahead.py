@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from qtpy.QtCore import Qt
-from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QLabel, QPushButton
 
+from attached import attached
+from fitting import assert_fits
 from napari_pvpu import Click, attach
 from napari_pvpu.features.ahead import places_around
 from napari_pvpu.features.store import VARIABLE, FeatureStore
@@ -41,10 +41,7 @@ def viewer(qapp):
 
 @pytest.fixture
 def controller(viewer, blobs):
-    viewer.add_image(blobs, name="blobs")
-    controller = attach(viewer)
-    assert controller.wait()
-    return controller
+    return attached(viewer, blobs)
 
 
 def idle(controller) -> bool:
@@ -205,9 +202,8 @@ def test_section_encodes_shows_progress_and_stops(make_napari_viewer, store, blo
     controller.ahead.around = False
     panel.folds["ahead"].expand()
     panel.folds["store"].expand()
-    QTest.qWait(20)
     scales = controller.ahead.scales
-    assert section.scale.count() == len(scales)
+    qtbot.waitUntil(lambda: section.scale.count() == len(scales))
     assert section.scale.currentData() == scales[-2].extent
     assert section.scale.currentText().endswith(f"{scales[-2].views:,} views")
     assert section.all_planes.isHidden()
@@ -222,14 +218,8 @@ def test_section_encodes_shows_progress_and_stops(make_napari_viewer, store, blo
     section.around.click()
     assert controller.ahead.around
     viewer.window._qt_window.resizeDocks([dock], [NARROWEST], Qt.Orientation.Horizontal)
-    QTest.qWait(20)
     for part in (section, panel.sections["store"]):
-        for widget in (*part.findChildren(QPushButton), *part.findChildren(QLabel)):
-            elided = isinstance(widget, QLabel) and (
-                widget.wordWrap() or hasattr(widget, "elideMode")
-            )
-            if widget.isVisible() and not elided:
-                assert widget.width() >= widget.minimumSizeHint().width(), widget.text()
+        qtbot.waitUntil(lambda part=part: assert_fits(part))
 
 
 def test_store_section_shows_and_clears(store, panel, qtbot, notices) -> None:

@@ -122,15 +122,18 @@ def test_what_is_folded_away_is_made_when_it_is_unfolded(make_napari_viewer, blo
     assert panel.sections.made == [view]
 
 
-def test_what_is_unfolded_is_shown_in_full(make_napari_viewer, blobs) -> None:
+def test_what_is_unfolded_is_shown_in_full(make_napari_viewer, blobs, qtbot) -> None:
     viewer = make_napari_viewer(show=True)
     viewer.add_image(blobs)
     panel = open_panel(viewer)
     for section in SECTIONS:
         fold = panel.folds[section.name]
         fold.toggleButton().click()
-        QTest.qWait(20)
         view = panel.sections[section.name]
-        assert view.isVisible(), section.name
-        assert view.height() >= view.minimumSizeHint().height(), section.name
-        assert fold.content().height() >= view.height(), section.name
+
+        def is_shown(fold=fold, view=view, name=section.name) -> None:
+            assert view.isVisible(), name
+            assert view.height() >= view.minimumSizeHint().height(), name
+            assert fold.content().height() >= view.height(), name
+
+        qtbot.waitUntil(is_shown)

@@ -6,9 +6,9 @@ import pytest
 from napari.utils.theme import get_theme
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QAction
-from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QLabel, QPushButton, QWidget
+from qtpy.QtWidgets import QWidget
 
+from fitting import assert_fits
 from napari_pvpu import Click, attach
 from napari_pvpu.napari_side.controller import KEYS, Tool
 from napari_pvpu.napari_side.engine import bundled_models
@@ -88,12 +88,9 @@ def test_everything_fits_into_the_narrowest_width(make_napari_viewer, blobs, the
     panel.controller.add(Click(INSIDE))
     assert panel.controller.wait()
     viewer.window._qt_window.resizeDocks([dock], [NARROWEST], Qt.Orientation.Horizontal)
-    QTest.qWait(20)
     qtbot.waitUntil(lambda: panel.minimumSizeHint().width() <= NARROWEST)
-    for widget in (*panel.findChildren(QPushButton), *panel.findChildren(QLabel)):
-        if widget.isVisible() and not (isinstance(widget, QLabel) and widget.wordWrap()):
-            assert widget.width() >= widget.minimumSizeHint().width(), widget.text()
-    assert panel.hint.height() >= panel.hint.heightForWidth(panel.hint.width())
+    qtbot.waitUntil(lambda: assert_fits(panel))
+    qtbot.waitUntil(lambda: panel.hint.height() >= panel.hint.heightForWidth(panel.hint.width()))
 
 
 def test_sections_are_narrow_enough_and_show_the_state(panel) -> None:
@@ -104,7 +101,9 @@ def test_sections_are_narrow_enough_and_show_the_state(panel) -> None:
         assert panel.sections[section.name].minimumSizeHint().width() <= ROOM, section.title
 
 
-def test_what_is_too_high_is_scrolled_but_for_what_to_do_next(make_napari_viewer, blobs) -> None:
+def test_what_is_too_high_is_scrolled_but_for_what_to_do_next(
+    make_napari_viewer, blobs, qtbot
+) -> None:
     viewer = make_napari_viewer(show=True)
     viewer.window.resize(900, 600)
     viewer.add_image(blobs)
@@ -113,13 +112,16 @@ def test_what_is_too_high_is_scrolled_but_for_what_to_do_next(make_napari_viewer
     assert panel.controller.wait()
     for fold in panel.folds.values():
         fold.expand(animate=False)
-    QTest.qWait(20)
-    assert viewer.window._qt_window.height() <= 700
-    assert panel.scrolled.verticalScrollBar().maximum() > 0
     content = panel.scrolled.widget()
-    assert content.width() >= content.minimumSizeHint().width()
-    assert panel.rect().contains(panel.telling.geometry())
-    assert panel.telling.isVisible()
+
+    def is_scrolled() -> None:
+        assert viewer.window._qt_window.height() <= 700
+        assert panel.scrolled.verticalScrollBar().maximum() > 0
+        assert content.width() >= content.minimumSizeHint().width()
+        assert panel.rect().contains(panel.telling.geometry())
+        assert panel.telling.isVisible()
+
+    qtbot.waitUntil(is_scrolled)
 
 
 def test_image_choice_follows_the_layers(panel, viewer, blobs, qtbot) -> None:

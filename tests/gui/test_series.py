@@ -14,9 +14,10 @@ from napari.components import ViewerModel
 from napari.utils.theme import get_theme
 from PIL import Image as Picture
 from qtpy.QtCore import Qt
-from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QFileDialog, QLabel, QPushButton
+from qtpy.QtWidgets import QFileDialog, QPushButton
 
+from attached import names
+from fitting import assert_fits
 from napari_pvpu import Click, attach
 from napari_pvpu.export import read_tiff
 from napari_pvpu.napari_side import series_saving
@@ -70,10 +71,6 @@ def opened(controller, folder):
 def accept(controller, click=FIRST) -> int:
     controller.add(click)
     return controller.accept()
-
-
-def names(viewer) -> set[str]:
-    return {layer.name for layer in viewer.layers}
 
 
 def states(folder) -> list[str]:
@@ -418,22 +415,18 @@ def test_closing_the_panel_saves_and_it_can_be_opened_again(panel, viewer, folde
     assert shown(again)[0] == ("img1.tif", "1")
 
 
-def test_everything_fits_and_the_keys_work(make_napari_viewer, make_mouse, folder) -> None:
+def test_everything_fits_and_the_keys_work(make_napari_viewer, make_mouse, folder, qtbot) -> None:
     viewer = make_napari_viewer(show=True)
     dock, panel = viewer.window.add_plugin_dock_widget("napari-pvpu", "Series")
     panel.open(folder)
     assert panel.desk.wait()
     viewer.window._qt_window.resizeDocks([dock], [NARROWEST], Qt.Orientation.Horizontal)
-    QTest.qWait(20)
-    assert panel.minimumSizeHint().width() <= NARROWEST
+    qtbot.waitUntil(lambda: panel.minimumSizeHint().width() <= NARROWEST)
     told = {each.property("action") for each in panel.findChildren(QPushButton)} - {None}
     assert told == SERIES_KEYS.keys()
     viewer.theme = "light"
     assert get_theme("light").current.as_hex() in panel.styleSheet()
-    for widget in (*panel.findChildren(QPushButton), *panel.findChildren(QLabel)):
-        elided = isinstance(widget, QLabel) and (widget.wordWrap() or hasattr(widget, "elideMode"))
-        if widget.isVisible() and not elided:
-            assert widget.width() >= widget.minimumSizeHint().width(), widget.text()
+    qtbot.waitUntil(lambda: assert_fits(panel))
     for active, key, modifier, name in (
         ("Clicks", Qt.Key.Key_PageDown, Qt.KeyboardModifier.NoModifier, "img2.tif"),
         ("img2.tif", Qt.Key.Key_PageUp, Qt.KeyboardModifier.NoModifier, "img1.tif"),

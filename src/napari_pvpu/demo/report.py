@@ -75,8 +75,7 @@ class PictureResult:
 def failures(results: Sequence[PictureResult]) -> list[str]:
     """Say which objects with known truth stayed below `TARGET`, one sentence each."""
     return [
-        f"{result.recording.name}: {one.recorded.name} reached IoU {one.iou:.3f}, "
-        f"below {TARGET}"
+        f"{result.recording.name}: {one.recorded.name} reached IoU {one.iou:.3f}, below {TARGET}"
         for result in results
         for one in result.objects
         if one.iou is not None and one.iou < TARGET

@@ -7,6 +7,8 @@ import json
 import os
 import platform
 import shlex
+import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +75,8 @@ def machine(device: str, processes: int = 1) -> dict[str, Any]:
     -------
     dict
         ``processor``, ``cores`` (that this process may use), ``device``, ``threads`` (of torch),
-        ``processes``, ``system``, ``python``, ``torch``, ``program`` (version of this package).
+        ``processes``, ``system``, ``python``, ``torch``, ``program`` (version of this package, or
+        the commit of the checkout that it runs from).
     """
     import torch
 
@@ -91,8 +94,18 @@ def machine(device: str, processes: int = 1) -> dict[str, Any]:
         "system": platform.system(),
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "program": napari_pvpu.__version__,
+        "program": _program(Path(napari_pvpu.__file__).parents[2]),
     }
+
+
+def _program(checkout: Path) -> str:
+    """Return this package's version; in a checkout, whose version was noted once, its commit."""
+    if (checkout / ".git").exists():
+        words = ["git", "-C", str(checkout), "describe", "--always", "--dirty=, changed"]
+        with suppress(OSError, subprocess.CalledProcessError):
+            done = subprocess.run(words, capture_output=True, text=True, check=True)
+            return f"commit {done.stdout.strip()}"
+    return f"version {napari_pvpu.__version__}"
 
 
 def _processor() -> str:

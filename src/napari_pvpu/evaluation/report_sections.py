@@ -300,9 +300,7 @@ def _how(found: Collected) -> str:
         f"{settings['threshold']:g} on the probability.",
     ]
     if result.get("machine"):
-        lines.append(
-            f"- Measured with version {result['machine']['program']} on {machine_text(result)}"
-        )
+        lines.append(f"- Measured with {result['machine']['program']} on {machine_text(result)}")
     return "\n".join(lines) + "\n"
 
 

@@ -110,5 +110,10 @@ def reads_twice(prompts: PromptBatch) -> bool:
     ----------
     prompts : PromptBatch
         All of the object; a long scribble has several slots.
+
+    Returns
+    -------
+    bool
+        True for up to `READ_TWICE` slots.
     """
     return prompts.kind.shape[1] <= READ_TWICE

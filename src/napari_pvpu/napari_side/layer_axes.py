@@ -146,9 +146,7 @@ def plane_of_view(
             return None
     shape = _shape(layer)
     axes_of_plane = layout.planes if own else (*layout.planes, layout.rows, layout.cols)
-    plane = tuple(
-        SHOWN if axis in shown else int(np.round(index[axis])) for axis in axes_of_plane
-    )
+    plane = tuple(SHOWN if axis in shown else int(np.round(index[axis])) for axis in axes_of_plane)
     inside = all(
         axis in shown or 0 <= at < shape[axis]
         for at, axis in zip(plane, axes_of_plane, strict=True)

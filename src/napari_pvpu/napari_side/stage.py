@@ -53,9 +53,7 @@ class Stage(QObject):
         self._worker = Worker()
         self._worker.busy_changed.connect(self.changed)
         chosen = preferred()
-        self._engine = Engine(
-            chosen.model, chosen.device, chosen.precision, chosen.keep_features
-        )
+        self._engine = Engine(chosen.model, chosen.device, chosen.precision, chosen.keep_features)
         self._workspaces: dict[Image, Workspace] = {}
         self._workspace: Workspace | None = None
         self._openers: WeakKeyDictionary[Image, Callable[[], Callable[..., Opened]]]
