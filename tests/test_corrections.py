@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_pvpu.corrections import confine, hold, known_before
+from napari_pvpu.corrections import confine, frames, hold, known_before
 from napari_pvpu.masks import MaskRules
-from napari_pvpu.prompts import Click, Scribble
+from napari_pvpu.prompts import Box, Click, Scribble
 from napari_pvpu.views import View
 
 VIEW = View(0, 0, 64, 64)
@@ -78,11 +78,42 @@ def test_a_mark_changes_a_layer_along_the_border_and_nothing_behind_it(positive,
     assert 4 * layers - 3 <= moved <= 4 * layers
 
 
+@pytest.mark.parametrize("positive", [True, False], ids=["inside", "outside"])
+@pytest.mark.parametrize("kind", ["click", "scribble"])
+def test_a_mark_that_missed_changes_the_border_beside_it_a_little(kind, positive):
+    before = square(10, 40)
+    now = square(4, 46, 4, 56) if positive else square(16, 34, 16, 44)
+    row = 36 if positive else 43  # four pixels from the border below
+    mark = Click((row, 30), positive)
+    if kind == "scribble":
+        mark = Scribble([(row, 28), (row, 32)], positive)
+    rules = replace(RULES, missed=0.5, reach=(6.0,), negative_reach=(6.0,), layer=(2.0, 2.0))
+    got = confine(now, before, VIEW, [mark], 3, 0.5, rules) > 0
+    changed = got != (before > 0)
+    rows, cols = np.nonzero(changed)
+    below = range(40, 44) if positive else range(36, 40)
+    assert changed[40 if positive else 39, 30]
+    assert set(rows) <= set(below), "two of its sizes deep, which are two pixels"
+    assert cols.min() >= 28 - 12
+    assert cols.max() <= 32 + 12
+
+
 @pytest.mark.parametrize("positive", [True, False])
-def test_a_mark_on_the_right_side_already_tells_no_size(positive):
-    before, now = square(10, 40), square(5, 60)
-    click = Click((20, 30) if positive else (60, 60), positive)
-    assert confine(now, before, VIEW, [click], 3, 0.5, RULES) is now
+def test_a_mark_that_missed_by_far_changes_nothing(positive):
+    before = square(20, 60, 0, 60)
+    before[:, 60:] = np.nan
+    now = -square(20, 60, 0, 64)
+    mark = Click((40, 30), True) if positive else Click((3, 30), False)
+    got = confine(now, before, VIEW, [mark], 3, 0.5, replace(RULES, missed_most=16.0))
+    assert (got[:, :60] == before[:, :60]).all()
+    assert (got[:, 60:] == now[:, 60:]).all(), "but for what was not seen before"
+
+
+@pytest.mark.parametrize("positive", [True, False])
+@pytest.mark.parametrize("level", [-6, 6], ids=["nothing", "everything"])
+def test_without_a_border_the_new_answer_holds(level, positive):
+    before, now = np.full((64, 64), level, np.float32), square(5, 60)
+    assert confine(now, before, VIEW, [Click((20, 30), positive)], 3, 0.5, RULES) is now
 
 
 def test_the_deepest_place_of_a_scribble_counts():
@@ -123,6 +154,65 @@ def test_where_the_answer_is_in_doubt_a_click_decides(positive):
     assert turned.max() == 39
     far = confine(now, before, VIEW, [Click((35, 30), positive)], 3, 0.5, replace(rules, lift=0))
     assert not (sign * far[:40, 30] > 0).any()
+
+
+@pytest.mark.parametrize("positive", [True, False])
+def test_a_scribble_changes_what_is_beside_its_line(positive):
+    before = square(40, 64, 0, 64) if positive else square(10, 64, 0, 64)
+    now = square(10, 64, 0, 64) if positive else square(40, 64, 0, 64)
+    row = 30 if positive else 19  # ten pixels from the border
+    line = Scribble([(row, 20), (row, 40)], positive)
+    rules = replace(RULES, scribble_reach=1.0)
+    got = confine(now, before, VIEW, [line], 2, 0.5, rules) > 0
+    rows, cols = np.nonzero(got != (before > 0))
+    assert row - 10 < rows.min() < row - 6
+    assert row + 6 < rows.max() < row + 10
+    assert 10 < cols.min() < 14
+    assert 46 < cols.max() < 50
+
+
+@pytest.mark.parametrize("positive", [True, False])
+def test_a_box_changes_what_is_inside_and_hardly_more(positive):
+    before = square(30, 64, 0, 64)
+    now = square(0, 64, 0, 64) if positive else np.full((64, 64), -6, np.float32)
+    box = Box((10, 10), (50, 30), positive)  # two pixels are a tenth of its width
+    got = confine(now, before, VIEW, [box], 3, 0.5, replace(RULES, box_reach=0.1)) > 0
+    changed = got != (before > 0)
+    there = before <= 0 if positive else before > 0
+    assert changed[11:50, 11:30][there[11:50, 11:30]].all()
+    changed[8:53, 8:33] = False
+    assert not changed.any()
+
+
+@pytest.mark.parametrize("positive", [True, False])
+def test_in_a_box_its_side_is_taken_in_doubt(positive):
+    sign = 1 if positive else -1
+    before = sign * square(40, 64, 0, 64)
+    now = before.copy()
+    now[10:40] = -1.5 * sign
+    box = Box((20, 20), (39, 40), positive)
+    got = sign * confine(now, before, VIEW, [box], 3, 0.5, replace(RULES, box_lift=2.0)) > 0
+    assert got[21:39, 21:39].all()
+    assert not got[:17].any()
+    sure = np.where(np.abs(now) < 2, 2 * now, now)
+    got = sign * confine(sure, before, VIEW, [box], 3, 0.5, replace(RULES, box_lift=2.0)) > 0
+    assert not got[:40].any()
+
+
+@pytest.mark.parametrize(
+    ("mark", "expected"),
+    [
+        (Box((8, 8), (42, 52)), True),
+        (Box((10, 10), (26, 50)), True),
+        (Box((10, 10), (22, 50)), False),
+        (Box((40, 10), (50, 50)), False),
+        (Box((8, 8), (42, 52), positive=False), False),
+        (Click((20, 20)), False),
+    ],
+    ids=["all", "more than half", "less than half", "beside", "negative", "no box"],
+)
+def test_a_box_around_most_of_the_mask_frames_the_object(mark, expected):
+    assert frames(mark, square(10, 40), VIEW, 0.5) is expected
 
 
 def test_a_scribble_decides_nothing_beside_itself():

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from napari_pvpu.masks import dense_path, logit
-from napari_pvpu.prompts import Click
+from napari_pvpu.prompts import Box, Click
 from napari_pvpu.view_changes import carry
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from napari_pvpu.prompts import Scribble
     from napari_pvpu.views import View
 
-__all__ = ["confine", "hold", "known_before"]
+__all__ = ["confine", "frames", "hold", "known_before"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -62,7 +62,7 @@ def confine(
     now: Floats,
     before: Floats,
     view: View,
-    marks: Sequence[Click | Scribble],
+    marks: Sequence[Click | Scribble | Box],
     count: int,
     threshold: float,
     rules: MaskRules,
@@ -74,13 +74,20 @@ def confine(
     border, and about twice that how far away from it. And what lies that close to the mark belongs
     to the side of a click in all likelihood: where the new answer is in doubt, that decides.
 
+    A mark that is on the right side of the mask already has missed a small error by a little, or
+    sits on one that is thinner than a pixel here: a share of its distance to the border stands for
+    the error's size. Far from any border it is no correction.
+
+    A scribble covers most of an error, and a box is drawn around it: their corrections stay close
+    to them, and in a box, too, doubt is decided for its side.
+
     Parameters
     ----------
     now, before : array, (S, S), float32
         As for `hold`.
     view : View
         Where they lie.
-    marks : sequence of Click or Scribble
+    marks : sequence of Click, Scribble or Box
         The new ones, all of one polarity, in data coordinates.
     count : int
         Prompts of the object, the new ones included.
@@ -92,34 +99,105 @@ def confine(
     Returns
     -------
     array, (S, S), float32
-        The new answer as it is where the marks lie on the right side of the mask already: then
-        they tell nothing about the size of an error.
+        The new answer as it is where the mask before has no border in the view.
     """
-    factors, layer = rules.reach, rules.layer[0]
-    if not marks[0].positive:
-        factors, layer = rules.negative_reach, rules.layer[1]
-    if not factors:
-        return now
     known = ~np.isnan(before)
     mask = known & (before > logit(threshold))
-    inwards = ndimage.distance_transform_edt(~mask if marks[0].positive else mask)
+    if not (rules.reach and rules.negative_reach) or mask.all() or not mask.any():
+        return now
+    boxes = [mark for mark in marks if isinstance(mark, Box)]
+    lines = [mark for mark in marks if not isinstance(mark, Box)]
+    weight = np.zeros(now.shape, np.float32)
+    for box in boxes:
+        around = _around(box, view, rules)
+        now = now + (rules.box_lift if box.positive else -rules.box_lift) * around
+        np.maximum(weight, around, out=weight)
+    if lines:
+        near, now = _beside(now, mask, view, lines, count, rules)
+        np.maximum(weight, near, out=weight)
+    weight[~known] = 1
+    old = np.where(known, before, 0).clip(-_SURE, _SURE)
+    return np.asarray(now.clip(-_SURE, _SURE) * weight + old * (1 - weight), np.float32)
+
+
+def frames(mark: Click | Scribble | Box, before: Floats, view: View, threshold: float) -> bool:
+    """Tell whether a mark is a box around the object, as the mask before shows it.
+
+    Parameters
+    ----------
+    mark : Click, Scribble or Box
+        A new one.
+    before : array, (S, S), float32
+        As for `hold`.
+    view : View
+        Where it lies.
+    threshold : float
+        Probability above which a pixel belongs to the object.
+
+    Returns
+    -------
+    bool
+        True for a positive box with at least half of the mask in it; a smaller one is drawn around
+        what is missing.
+    """
+    if not isinstance(mark, Box) or not mark.positive:
+        return False
+    mask = before > logit(threshold)  # not where nothing is known
+    inside = _away_from(mark, view) <= 0
+    return bool(2 * np.count_nonzero(mask & inside) >= np.count_nonzero(mask))
+
+
+def _around(box: Box, view: View, rules: MaskRules) -> Floats:
+    """Return how much of the new answer is taken in and around a box, (S, S), 0 to 1."""
+    (row0, col0), (row1, col1) = view.to_view(np.array([box.start, box.stop]))
+    reach = rules.box_reach * min(row1 - row0, col1 - col0)
+    return _faded(_away_from(box, view), max(reach, 1.0))
+
+
+def _away_from(box: Box, view: View) -> Floats:
+    """Return the distance of each model pixel, (S, S), from a box; 0 inside."""
+    start, stop = view.to_view(np.array([box.start, box.stop]))
+    index = np.arange(view.size)[:, None]
+    rows, cols = np.maximum(np.maximum(start - index, index - stop), 0).T
+    return np.asarray(np.maximum(rows[:, None], cols), np.float32)
+
+
+def _beside(
+    now: Floats,
+    mask: npt.NDArray[np.bool_],
+    view: View,
+    marks: Sequence[Click | Scribble],
+    count: int,
+    rules: MaskRules,
+) -> tuple[Floats, Floats]:
+    """Return how much of the new answer is taken where, (S, S), 0 to 1, and the answer, lifted."""
+    positive = marks[0].positive
+    factors, layer = rules.reach, rules.layer[0]
+    if not positive:
+        factors, layer = rules.negative_reach, rules.layer[1]
+    wrong = ~mask if positive else mask
+    inwards = ndimage.distance_transform_edt(wrong)
     step = min(view.spacing)
     positions = np.concatenate([view.to_view(dense_path(mark, step)) for mark in marks])
     rows, cols = np.rint(positions).astype(np.intp).clip(0, view.size - 1).T
     depth = float(inwards[rows, cols].max())
+    factor = factors[min(max(count - 2, 0), len(factors) - 1)]
+    clicks = all(isinstance(mark, Click) for mark in marks)
     if depth == 0:
-        return now
-    reach = factors[min(max(count - 2, 0), len(factors) - 1)] * depth + rules.reach_margin
+        missed_by = float(ndimage.distance_transform_edt(~wrong)[rows, cols].min())
+        if missed_by > rules.missed_most:
+            return np.zeros_like(now), now
+        depth = rules.missed * missed_by
+    elif not clicks:  # a scribble covers what it means
+        factor = rules.scribble_reach
     elsewhere = np.ones(now.shape, bool)
     elsewhere[rows, cols] = False
     away = ndimage.distance_transform_edt(elsewhere)
-    if all(isinstance(mark, Click) for mark in marks):  # a scribble covers what it means
+    if clicks:
         lift = rules.lift * (1 - away / (rules.lift_reach * depth)).clip(0)
-        now = now + (lift if marks[0].positive else -lift)
-    weight = np.minimum(_faded(away, reach), _faded(inwards, layer * depth + rules.reach_margin))
-    weight[~known] = 1
-    old = np.where(known, before, 0).clip(-_SURE, _SURE)
-    return np.asarray(now.clip(-_SURE, _SURE) * weight + old * (1 - weight), np.float32)
+        now = now + (lift if positive else -lift)
+    reach, layer = factor * depth + rules.reach_margin, layer * depth + rules.reach_margin
+    return np.minimum(_faded(away, reach), _faded(inwards, layer)), now
 
 
 def known_before(before: Floats, before_view: View, view: View) -> Floats:

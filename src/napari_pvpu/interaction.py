@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from napari_pvpu.corrections import confine, hold, known_before
+from napari_pvpu.corrections import confine, frames, hold, known_before
 from napari_pvpu.drawing import draw
 from napari_pvpu.looks import best_look
-from napari_pvpu.prompts import Click, Polygon, Scribble, clip_bounds, joint_bounds
+from napari_pvpu.prompts import Box, Click, Polygon, Scribble, clip_bounds, joint_bounds
 from napari_pvpu.records import Prediction
 from napari_pvpu.view_choice import first_views, next_view
 from napari_pvpu.view_grid import extent_for, view_around
@@ -127,12 +127,12 @@ class Interaction:
     def _correct(self, base: ObjectState, look: Look) -> Look:
         """Let new marks change the mask in their own direction and neighbourhood only.
 
-        Boxes, polygons and prior masks say where the object ends as well as where it is: they are
-        free.
+        Polygons, prior masks and boxes around most of the mask say where the object ends as well
+        as where it is: they are free.
         """
         state = look.state
         added = self._request.prompts[len(base.prompts) :]
-        marks = [prompt for prompt in added if isinstance(prompt, Click | Scribble)]
+        marks = [prompt for prompt in added if isinstance(prompt, Click | Scribble | Box)]
         if len({mark.positive for mark in marks}) != 1 or len(marks) < len(added):
             return look
         logits = self._corrected(state.logits, state, base.logits, base, marks)
@@ -148,11 +148,13 @@ class Interaction:
         state: ObjectState,
         before: Halves,
         base: ObjectState,
-        marks: Sequence[Click | Scribble],
+        marks: Sequence[Click | Scribble | Box],
     ) -> Halves:
         """Correct one kind of logits by the same kind of the state before."""
         rules, threshold = self._rules, self._request.threshold
         old = known_before(self._viewing.settled(before, base), base.view, state.view)
+        if any(frames(mark, old, state.view, threshold) for mark in marks):
+            return answer
         now = answer.astype(np.float32)
         if rules.hold:
             now = hold(now, old, marks[0].positive, threshold)

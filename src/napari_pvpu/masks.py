@@ -45,7 +45,7 @@ class MaskRules:
     hold : bool
         Whether a mask only grows by positive marks and only shrinks by negative ones.
     reach, negative_reach : tuple of float
-        How far a positive and a negative mark may change a mask, in units of its own distance from
+        How far a positive and a negative click may change a mask, in units of its own distance from
         the mask's border: for the second prompt of an object, the third and so on; the last for
         all that follow. Empty for no limit.
     layer : tuple of float
@@ -53,6 +53,15 @@ class MaskRules:
         in the same units.
     reach_margin : float
         Model pixels that are added to both.
+    box_reach, box_lift : float
+        How far beyond a box that corrects a mask the correction may go, in units of the box's
+        shorter side; and logits by which the box draws the new answer to its side.
+    scribble_reach : float
+        As `reach`, of every scribble.
+    missed, missed_most : float
+        What stands for the size of the error where a mark is on the right side of the mask already,
+        in units of its distance from the mask's border; and the distance, in model pixels, from
+        which on such a mark changes nothing.
     lift, lift_reach : float
         Logits by which a click draws the new answer to its side where it stands, and the distance
         from it at which nothing is left of that, in the same units.
@@ -63,10 +72,15 @@ class MaskRules:
     speck_share: float = 0.2
     speck_margin: float = 1.0
     hold: bool = True
-    reach: tuple[float, ...] = (20.0, 10.0)
-    negative_reach: tuple[float, ...] = (14.0, 7.0)
+    reach: tuple[float, ...] = (20.0, 10.0, 10.0, 8.0)
+    negative_reach: tuple[float, ...] = (14.0, 7.0, 7.0, 5.0, 5.0, 4.0)
     layer: tuple[float, float] = (3.0, 2.0)
-    reach_margin: float = 0.5
+    reach_margin: float = 0.0
+    box_reach: float = 0.1
+    box_lift: float = 2.0
+    scribble_reach: float = 0.7
+    missed: float = 0.5
+    missed_most: float = 16.0
     lift: float = 1.0
     lift_reach: float = 2.0
 
