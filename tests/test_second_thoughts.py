@@ -12,6 +12,7 @@ from napari_pvpu.current_object import CurrentObject
 from napari_pvpu.drawing import Drawing
 from napari_pvpu.errors import SessionError
 from napari_pvpu.insight import agreement_with, hint, uncertainty, warning_of
+from napari_pvpu.masks import MaskRules
 from napari_pvpu.prompts import Box, Click, PriorMask, Scribble
 from napari_pvpu.records import ObjectState, RawPrediction
 from napari_pvpu.session import Session
@@ -174,10 +175,11 @@ class Fickle(FloodPredictor):
 
 
 def fickle():
-    session = Session(ImageSource(IMAGE), Fickle(64))
+    free = MaskRules(hold=False, reach=())  # corrections go where they want
+    session = Session(ImageSource(IMAGE), Fickle(64), rules=free)
     session.add(Click(CENTERS["grey"]))
     session.add(Click((95, 115)))
-    session.add(Box((20, 120), (40, 140)))  # boxes are not confined to their surroundings
+    session.add(Box((20, 120), (40, 140)))
     return session
 
 

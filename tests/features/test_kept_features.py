@@ -164,7 +164,7 @@ for prompts in ([Click((26, 26)), Click((5, 60), False)], [box, Click((70, 70))]
         session.add(prompt)
     sure += [bool(session.mask[int(p.position[0]), int(p.position[1])]) == p.positive
              for p in prompts if isinstance(p, Click)]
-    session.accept()
+    session.accept(overlap="overwrite")
 np.save(out, session.labels)
 print(json.dumps(sure))
 """
