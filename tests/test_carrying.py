@@ -81,7 +81,9 @@ def test_guards_are_around_the_object_and_not_on_it() -> None:
     assert known is not None
     carrier = Carrier(ImageSource(image, axes="ZYX"), predictor)
     found = carrier.carry([((0,), known, 1.0)], (1,))
-    prompts, fed, _ = predictor.decoded[-1]
+    (prompts, fed, _), (again, fed_again, _) = predictor.decoded[-2:]
+    assert again == prompts
+    assert not fed_again, "the clicks alone"
     assert [prompt.positive for prompt in prompts] == [True, False, False, False, False]
     assert fed
     middle = np.array(prompts[0].position)

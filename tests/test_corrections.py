@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_pvpu.corrections import confine, frames, hold, known_before
+from napari_pvpu.corrections import agrees, confine, frames, hold, known_before
 from napari_pvpu.masks import MaskRules
 from napari_pvpu.prompts import Box, Click, Scribble
 from napari_pvpu.views import View
@@ -213,6 +213,24 @@ def test_in_a_box_its_side_is_taken_in_doubt(positive):
 )
 def test_a_box_around_most_of_the_mask_frames_the_object(mark, expected):
     assert frames(mark, square(10, 40), VIEW, 0.5) is expected
+
+
+@pytest.mark.parametrize(
+    ("marks", "expected"),
+    [
+        ([Click((20, 20))], True),
+        ([Click((50, 20))], False),
+        ([Click((50, 20), False)], True),
+        ([Click((20, 20), False)], False),
+        ([Scribble([(20, 20), (30, 20)])], True),
+        ([Scribble([(20, 20), (50, 20)])], False),
+        ([Click((20, 20)), Click((50, 20))], False),
+        ([Box((8, 8), (42, 52))], False),
+    ],
+    ids=["on it", "off it", "-off it", "-on it", "line on it", "across", "two", "box"],
+)
+def test_marks_agree_that_are_on_the_right_side(marks, expected):
+    assert agrees(marks, square(10, 40), VIEW, 0.5) is expected
 
 
 def test_a_scribble_decides_nothing_beside_itself():

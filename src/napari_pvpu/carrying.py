@@ -56,6 +56,9 @@ class CarryPolicy:
         Negative clicks around the object, which keep it from running into its neighbours.
     guard_distance : float
         How far these lie from the object's outline, in diameters of a disk of its area.
+    unaided : float
+        Share in the answer of what the network says to the clicks alone, 0 to 1: with a mask
+        before it, it follows an object well that stays as it is, and badly one that shrinks.
     least_seen : float
         Carried probability that some place has to reach; with less the object has gone.
     """
@@ -66,6 +69,7 @@ class CarryPolicy:
     guards: int = 4
     guard_distance: float = 0.3
     least_seen: float = 0.5
+    unaided: float = 0.9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -187,7 +191,11 @@ class Carrier:
         fed = (1 - policy.memory) * seen + policy.memory * units[0][1]
         prompts = [_middle(seen), *_guards(seen, policy.guards, policy.guard_distance)]
         answer = self._predictor.decode(features, prompts, fed.astype(np.float32), None)
-        settled = settle(answer.logits, view, (), shape, self._threshold, self._rules)
+        logits = answer.logits
+        if policy.unaided:
+            alone = self._predictor.decode(features, prompts, None, None)
+            logits = policy.unaided * alone.logits + (1 - policy.unaided) * logits
+        settled = settle(logits, view, (), shape, self._threshold, self._rules)
         drawing = draw(settled, view, (), shape, self._threshold)
         if drawing is None:
             return Carried(None, 0.0, 0.0)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from napari_pvpu.prompts import Scribble
     from napari_pvpu.views import View
 
-__all__ = ["confine", "frames", "hold", "known_before"]
+__all__ = ["agrees", "confine", "frames", "hold", "known_before"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -120,6 +120,29 @@ def confine(
     return np.asarray(now.clip(-_SURE, _SURE) * weight + old * (1 - weight), np.float32)
 
 
+def agrees(
+    marks: Sequence[Click | Scribble | Box], before: Floats, view: View, threshold: float
+) -> bool:
+    """Tell whether marks lie on the right side of the mask before already.
+
+    Parameters
+    ----------
+    marks : sequence of Click, Scribble or Box
+        The new ones; a box never does.
+    before : array, (S, S), float32
+        As for `hold`.
+    view : View
+        Where it lies.
+    threshold : float
+        Probability above which a pixel belongs to the object.
+    """
+    mask = before > logit(threshold)
+    lines = [mark for mark in marks if not isinstance(mark, Box)]
+    return len(lines) == len(marks) and all(
+        (mask[_pixels([mark], view)] == mark.positive).all() for mark in lines
+    )
+
+
 def frames(mark: Click | Scribble | Box, before: Floats, view: View, threshold: float) -> bool:
     """Tell whether a mark is a box around the object, as the mask before shows it.
 
@@ -177,27 +200,35 @@ def _beside(
         factors, layer = rules.negative_reach, rules.layer[1]
     wrong = ~mask if positive else mask
     inwards = ndimage.distance_transform_edt(wrong)
-    step = min(view.spacing)
-    positions = np.concatenate([view.to_view(dense_path(mark, step)) for mark in marks])
-    rows, cols = np.rint(positions).astype(np.intp).clip(0, view.size - 1).T
-    depth = float(inwards[rows, cols].max())
+    there = _pixels(marks, view)
+    depth = float(inwards[there].max())
     factor = factors[min(max(count - 2, 0), len(factors) - 1)]
     clicks = all(isinstance(mark, Click) for mark in marks)
     if depth == 0:
-        missed_by = float(ndimage.distance_transform_edt(~wrong)[rows, cols].min())
+        missed_by = float(ndimage.distance_transform_edt(~wrong)[there].min())
         if missed_by > rules.missed_most:
             return np.zeros_like(now), now
         depth = rules.missed * missed_by
     elif not clicks:  # a scribble covers what it means
         factor = rules.scribble_reach
     elsewhere = np.ones(now.shape, bool)
-    elsewhere[rows, cols] = False
+    elsewhere[there] = False
     away = ndimage.distance_transform_edt(elsewhere)
     if clicks:
         lift = rules.lift * (1 - away / (rules.lift_reach * depth)).clip(0)
         now = now + (lift if positive else -lift)
     reach, layer = factor * depth + rules.reach_margin, layer * depth + rules.reach_margin
     return np.minimum(_faded(away, reach), _faded(inwards, layer)), now
+
+
+def _pixels(
+    marks: Sequence[Click | Scribble], view: View
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return rows and columns of the model pixels under marks, within the view."""
+    step = min(view.spacing)
+    positions = np.concatenate([view.to_view(dense_path(mark, step)) for mark in marks])
+    rows, cols = np.rint(positions).astype(np.intp).clip(0, view.size - 1).T
+    return rows, cols
 
 
 def known_before(before: Floats, before_view: View, view: View) -> Floats:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from napari_pvpu.corrections import confine, frames, hold, known_before
+from napari_pvpu.corrections import agrees, confine, frames, hold, known_before
 from napari_pvpu.drawing import draw
 from napari_pvpu.looks import best_look
 from napari_pvpu.prompts import Box, Click, Polygon, Scribble, clip_bounds, joint_bounds
@@ -155,6 +155,10 @@ class Interaction:
         old = known_before(self._viewing.settled(before, base), base.view, state.view)
         if any(frames(mark, old, state.view, threshold) for mark in marks):
             return answer
+        if not any(isinstance(prompt, Click | Scribble | Box) for prompt in base.prompts) and (
+            agrees(marks, old, state.view, threshold)
+        ):
+            return answer  # the first mark on a mask from elsewhere: it says which object is meant
         now = answer.astype(np.float32)
         if rules.hold:
             now = hold(now, old, marks[0].positive, threshold)
