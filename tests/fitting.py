@@ -1,8 +1,15 @@
-"""Whether what a panel says can be read in full."""
+"""A panel at its narrowest, and whether what it says can be read in full."""
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QLabel, QPushButton, QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QDockWidget, QLabel, QPushButton, QWidget
+
+
+def narrow(viewer, dock: QDockWidget, width: int, qtbot) -> None:
+    """Make a dock so many pixels wide, and wait until it is, which is not at once."""
+    viewer.window._qt_window.resizeDocks([dock], [width], Qt.Orientation.Horizontal)
+    qtbot.waitUntil(lambda: dock.width() <= width)
 
 
 def assert_fits(panel: QWidget) -> None:

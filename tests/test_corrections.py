@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_pvpu.corrections import agrees, confine, frames, hold, known_before
+from napari_pvpu.corrections import confine, corrects, hold, known_before
 from napari_pvpu.masks import MaskRules
 from napari_pvpu.prompts import Box, Click, Scribble
 from napari_pvpu.views import View
@@ -207,12 +207,12 @@ def test_in_a_box_its_side_is_taken_in_doubt(positive):
         (Box((10, 10), (22, 50)), False),
         (Box((40, 10), (50, 50)), False),
         (Box((8, 8), (42, 52), positive=False), False),
-        (Click((20, 20)), False),
     ],
-    ids=["all", "more than half", "less than half", "beside", "negative", "no box"],
+    ids=["all", "more than half", "less than half", "beside", "negative"],
 )
-def test_a_box_around_most_of_the_mask_frames_the_object(mark, expected):
-    assert frames(mark, square(10, 40), VIEW, 0.5) is expected
+@pytest.mark.parametrize("first", [True, False])
+def test_a_box_around_most_of_the_mask_is_no_correction(mark, expected, first):
+    assert corrects([mark], square(10, 40), VIEW, 0.5, first) is not expected
 
 
 @pytest.mark.parametrize(
@@ -225,12 +225,13 @@ def test_a_box_around_most_of_the_mask_frames_the_object(mark, expected):
         ([Scribble([(20, 20), (30, 20)])], True),
         ([Scribble([(20, 20), (50, 20)])], False),
         ([Click((20, 20)), Click((50, 20))], False),
-        ([Box((8, 8), (42, 52))], False),
+        ([Click((20, 20)), Box((45, 8), (60, 52))], False),
     ],
-    ids=["on it", "off it", "-off it", "-on it", "line on it", "across", "two", "box"],
+    ids=["on it", "off it", "-off it", "-on it", "line on it", "across", "two", "with a box"],
 )
-def test_marks_agree_that_are_on_the_right_side(marks, expected):
-    assert agrees(marks, square(10, 40), VIEW, 0.5) is expected
+def test_first_marks_on_the_right_side_are_no_correction(marks, expected):
+    assert corrects(marks, square(10, 40), VIEW, 0.5, first=True) is not expected
+    assert corrects(marks, square(10, 40), VIEW, 0.5, first=False)
 
 
 def test_a_scribble_decides_nothing_beside_itself():

@@ -68,8 +68,8 @@ class CarryPolicy:
     memory: float = 0.0
     guards: int = 4
     guard_distance: float = 0.3
-    least_seen: float = 0.5
     unaided: float = 0.9
+    least_seen: float = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from napari_pvpu.prompts import Scribble
     from napari_pvpu.views import View
 
-__all__ = ["agrees", "confine", "frames", "hold", "known_before"]
+__all__ = ["confine", "corrects", "hold", "known_before"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -120,54 +120,40 @@ def confine(
     return np.asarray(now.clip(-_SURE, _SURE) * weight + old * (1 - weight), np.float32)
 
 
-def agrees(
-    marks: Sequence[Click | Scribble | Box], before: Floats, view: View, threshold: float
+def corrects(
+    marks: Sequence[Click | Scribble | Box],
+    before: Floats,
+    view: View,
+    threshold: float,
+    first: bool,
 ) -> bool:
-    """Tell whether marks lie on the right side of the mask before already.
+    """Tell whether new marks correct the mask before, or say anew which object is meant.
 
     Parameters
     ----------
-    marks : sequence of Click, Scribble or Box
-        The new ones; a box never does.
-    before : array, (S, S), float32
-        As for `hold`.
-    view : View
-        Where it lies.
-    threshold : float
-        Probability above which a pixel belongs to the object.
-    """
-    mask = before > logit(threshold)
-    lines = [mark for mark in marks if not isinstance(mark, Box)]
-    return len(lines) == len(marks) and all(
-        (mask[_pixels([mark], view)] == mark.positive).all() for mark in lines
-    )
-
-
-def frames(mark: Click | Scribble | Box, before: Floats, view: View, threshold: float) -> bool:
-    """Tell whether a mark is a box around the object, as the mask before shows it.
-
-    Parameters
-    ----------
-    mark : Click, Scribble or Box
-        A new one.
-    before : array, (S, S), float32
-        As for `hold`.
-    view : View
-        Where it lies.
-    threshold : float
-        Probability above which a pixel belongs to the object.
+    marks, before, view, threshold
+        As for `confine`.
+    first : bool
+        Whether the object had no marks: its mask comes from elsewhere.
 
     Returns
     -------
     bool
-        True for a positive box with at least half of the mask in it; a smaller one is drawn around
-        what is missing.
+        False where a positive box has at least half of the mask in it (a smaller one is drawn
+        around what is missing), and where first marks lie on the right side of the mask already.
     """
-    if not isinstance(mark, Box) or not mark.positive:
-        return False
     mask = before > logit(threshold)  # not where nothing is known
-    inside = _away_from(mark, view) <= 0
-    return bool(2 * np.count_nonzero(mask & inside) >= np.count_nonzero(mask))
+    boxes = [mark for mark in marks if isinstance(mark, Box)]
+    lines = [mark for mark in marks if not isinstance(mark, Box)]
+    for box in boxes:
+        inside = _away_from(box, view) <= 0
+        if box.positive and 2 * np.count_nonzero(mask & inside) >= np.count_nonzero(mask):
+            return False
+    return not (
+        first
+        and not boxes
+        and all((mask[_pixels([line], view)] == line.positive).all() for line in lines)
+    )
 
 
 def _around(box: Box, view: View, rules: MaskRules) -> Floats:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from napari_pvpu.corrections import agrees, confine, frames, hold, known_before
+from napari_pvpu.corrections import confine, corrects, hold, known_before
 from napari_pvpu.drawing import draw
 from napari_pvpu.looks import best_look
 from napari_pvpu.prompts import Box, Click, Polygon, Scribble, clip_bounds, joint_bounds
@@ -153,12 +153,9 @@ class Interaction:
         """Correct one kind of logits by the same kind of the state before."""
         rules, threshold = self._rules, self._request.threshold
         old = known_before(self._viewing.settled(before, base), base.view, state.view)
-        if any(frames(mark, old, state.view, threshold) for mark in marks):
+        first = not any(isinstance(prompt, Click | Scribble | Box) for prompt in base.prompts)
+        if not corrects(marks, old, state.view, threshold, first):
             return answer
-        if not any(isinstance(prompt, Click | Scribble | Box) for prompt in base.prompts) and (
-            agrees(marks, old, state.view, threshold)
-        ):
-            return answer  # the first mark on a mask from elsewhere: it says which object is meant
         now = answer.astype(np.float32)
         if rules.hold:
             now = hold(now, old, marks[0].positive, threshold)

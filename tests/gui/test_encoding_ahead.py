@@ -7,10 +7,9 @@ import threading
 import numpy as np
 import pytest
 from napari.components import ViewerModel
-from qtpy.QtCore import Qt
 
 from attached import attached
-from fitting import assert_fits
+from fitting import assert_fits, narrow
 from napari_pvpu import Click, attach
 from napari_pvpu.features.ahead import places_around
 from napari_pvpu.features.store import VARIABLE, FeatureStore
@@ -217,7 +216,7 @@ def test_section_encodes_shows_progress_and_stops(make_napari_viewer, store, blo
     assert not section.cancel.isEnabled()
     section.around.click()
     assert controller.ahead.around
-    viewer.window._qt_window.resizeDocks([dock], [NARROWEST], Qt.Orientation.Horizontal)
+    narrow(viewer, dock, NARROWEST, qtbot)
     for part in (section, panel.sections["store"]):
         qtbot.waitUntil(lambda part=part: assert_fits(part))
 

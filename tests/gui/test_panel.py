@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 from napari.utils.theme import get_theme
-from qtpy.QtCore import Qt
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QWidget
 
-from fitting import assert_fits
+from fitting import assert_fits, narrow
 from napari_pvpu import Click, attach
 from napari_pvpu.napari_side.controller import KEYS, Tool
 from napari_pvpu.napari_side.engine import bundled_models
@@ -87,7 +86,7 @@ def test_everything_fits_into_the_narrowest_width(make_napari_viewer, blobs, the
     assert panel.controller.wait()
     panel.controller.add(Click(INSIDE))
     assert panel.controller.wait()
-    viewer.window._qt_window.resizeDocks([dock], [NARROWEST], Qt.Orientation.Horizontal)
+    narrow(viewer, dock, NARROWEST, qtbot)
     qtbot.waitUntil(lambda: panel.minimumSizeHint().width() <= NARROWEST)
     qtbot.waitUntil(lambda: assert_fits(panel))
     qtbot.waitUntil(lambda: panel.hint.height() >= panel.hint.heightForWidth(panel.hint.width()))
@@ -108,7 +107,7 @@ def test_what_is_too_high_is_scrolled_but_for_what_to_do_next(
     viewer.window.resize(900, 600)
     viewer.add_image(blobs)
     dock, panel = viewer.window.add_plugin_dock_widget("napari-pvpu", "Segment")
-    viewer.window._qt_window.resizeDocks([dock], [NARROWEST], Qt.Orientation.Horizontal)
+    narrow(viewer, dock, NARROWEST, qtbot)
     assert panel.controller.wait()
     for fold in panel.folds.values():
         fold.expand(animate=False)

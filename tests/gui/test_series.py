@@ -17,7 +17,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QPushButton
 
 from attached import names
-from fitting import assert_fits
+from fitting import assert_fits, narrow
 from napari_pvpu import Click, attach
 from napari_pvpu.export import read_tiff
 from napari_pvpu.napari_side import series_saving
@@ -420,7 +420,7 @@ def test_everything_fits_and_the_keys_work(make_napari_viewer, make_mouse, folde
     dock, panel = viewer.window.add_plugin_dock_widget("napari-pvpu", "Series")
     panel.open(folder)
     assert panel.desk.wait()
-    viewer.window._qt_window.resizeDocks([dock], [NARROWEST], Qt.Orientation.Horizontal)
+    narrow(viewer, dock, NARROWEST, qtbot)
     qtbot.waitUntil(lambda: panel.minimumSizeHint().width() <= NARROWEST)
     told = {each.property("action") for each in panel.findChildren(QPushButton)} - {None}
     assert told == SERIES_KEYS.keys()
