@@ -35,6 +35,8 @@ LARGE = 12_000
 OBJECT = 200
 ACCEPTS = 30
 DRAWINGS = 20
+PRESSED, DRAWN = 60, 60
+"""Milliseconds for which the mouse is pressed, and until an answer that has come is drawn."""
 
 
 def main() -> None:
@@ -146,7 +148,7 @@ def beats(model: str) -> dict[str, list[float]]:
 def answers(
     viewer: Viewer, controller: Controller, heart: Heart
 ) -> tuple[list[float], list[float]]:
-    """Gaps from a click to its answer, for clicks on known views and on new ones."""
+    """Gaps from a click until its answer is drawn, for clicks on known views and on new ones."""
     from qtpy.QtTest import QTest
 
     from napari_pvpu import samples
@@ -162,8 +164,11 @@ def answers(
             QTest.mouseMove(native, there)
             QTest.qWait(50)
             heart.listen()
-            QTest.mouseClick(native, Qt.MouseButton.LeftButton, pos=there)
+            QTest.mousePress(native, Qt.MouseButton.LeftButton, pos=there)
+            QTest.qWait(PRESSED)
+            QTest.mouseRelease(native, Qt.MouseButton.LeftButton, pos=there)
             settle(controller)
+            QTest.qWait(DRAWN)
             gaps = heart.gaps()
             session = controller.session
             assert session is not None

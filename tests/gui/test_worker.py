@@ -10,7 +10,7 @@ import weakref
 import pytest
 from qtpy.QtCore import QTimer
 
-from napari_pvpu.napari_side.worker import REMEMBERED, Worker
+from napari_pvpu.napari_side.worker import Worker
 
 pytestmark = pytest.mark.gui
 
@@ -163,39 +163,45 @@ def slow(seconds: float):
     return work
 
 
-def test_a_quick_result_is_there_before_anything_else_happens(worker, qtbot) -> None:
+def note(worker: Worker, told: list[str]) -> None:
+    worker.expecting.connect(lambda on: told.append("drawing waits" if on else "drawn"))
+
+
+def test_drawing_waits_for_a_quick_result_and_nothing_else_does(worker, qtbot) -> None:
     told: list[str] = []
+    note(worker, told)
     worker.submit("a", slow(0.05), told.append, fail, patience=20)
-    assert told == []  # whoever submits comes to an end first
-    QTimer.singleShot(0, lambda: told.append("drawn"))
-    qtbot.waitUntil(lambda: len(told) == 2)
-    assert told == ["done", "drawn"]
+    assert told == ["drawing waits"]
+    QTimer.singleShot(0, lambda: told.append("went on"))
+    qtbot.waitUntil(lambda: len(told) == 4)
+    assert told == ["drawing waits", "went on", "done", "drawn"]
     assert not worker.busy
 
 
-def test_a_slow_one_is_not_waited_for_long(worker, qtbot) -> None:
+def test_drawing_does_not_wait_long_for_a_slow_one(worker, qtbot) -> None:
     told: list[str] = []
+    note(worker, told)
     gate = threading.Event()
     worker.submit("a", lambda: gate.wait(20), lambda _: told.append("done"), fail, patience=0.01)
-    QTimer.singleShot(0, lambda: told.append("drawn"))
-    qtbot.waitUntil(lambda: told == ["drawn"])
+    qtbot.waitUntil(lambda: told == ["drawing waits", "drawn"])
     assert worker.busy
     gate.set()
-    qtbot.waitUntil(lambda: told == ["drawn", "done"])
-
-
-def test_patience_is_lost_when_it_was_in_vain_every_time(worker, qtbot) -> None:
-    told: list[str] = []
-    for _ in range(REMEMBERED):
-        worker.submit("a", slow(0.02), told.append, fail)
-        qtbot.waitUntil(lambda: not worker.busy)
-    told.clear()
-    start = time.monotonic()
-    worker.submit("a", slow(0.2), told.append, fail, patience=0.01)
-    QTimer.singleShot(0, lambda: told.append("drawn"))
     qtbot.waitUntil(lambda: not worker.busy)
-    assert told == ["drawn", "done"]
-    assert time.monotonic() - start >= 0.2
+    qtbot.wait(20)
+    assert told == ["drawing waits", "drawn", "done"]
+
+
+def test_drawing_waits_on_when_more_is_asked_before_it_goes_on(worker, qtbot) -> None:
+    told: list[str] = []
+    note(worker, told)
+
+    def ask_again(result: str) -> None:
+        told.append(result)
+        worker.submit("b", slow(0.05), told.append, fail, patience=20)
+
+    worker.submit("a", slow(0.01), ask_again, fail, patience=20)
+    qtbot.waitUntil(lambda: "drawn" in told)
+    assert told == ["drawing waits", "done", "done", "drawn"]
 
 
 def test_an_error_is_told_while_waiting_too(worker, qtbot) -> None:
@@ -207,8 +213,10 @@ def test_an_error_is_told_while_waiting_too(worker, qtbot) -> None:
 
 def test_stop_ends_the_waiting_too(worker, qtbot) -> None:
     told: list[str] = []
+    note(worker, told)
     worker.submit("a", slow(0.01), told.append, fail, patience=20)
     worker.stop()
+    assert told == ["drawing waits", "drawn"]
     qtbot.wait(50)
-    assert told == []
+    assert told == ["drawing waits", "drawn"]
     assert not worker.busy

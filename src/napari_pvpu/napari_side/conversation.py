@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["Conversation"]
 
 PATIENCE = 0.04
-"""Seconds for which napari may stand still for an answer, so that a prompt and its mask are drawn
-in one go."""
+"""Seconds for which the canvas may wait for an answer, so that a prompt and its mask are drawn in
+one go."""
 
 
 class Conversation(QObject):

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_pvpu.errors import ImageError
 from napari_pvpu.napari_side.engine import Engine, trouble_with
+from napari_pvpu.napari_side.held_drawing import HeldDrawing
 from napari_pvpu.napari_side.preferences import preferred
 from napari_pvpu.napari_side.telling import sentence
 from napari_pvpu.napari_side.worker import Worker
@@ -52,6 +53,8 @@ class Stage(QObject):
         self._waits = 0
         self._worker = Worker()
         self._worker.busy_changed.connect(self.changed)
+        self._held_drawing = HeldDrawing(self._viewer)
+        self._worker.expecting.connect(self._held_drawing.hold)
         chosen = preferred()
         self._engine = Engine(chosen.model, chosen.device, chosen.precision, chosen.keep_features)
         self._workspaces: dict[Image, Workspace] = {}

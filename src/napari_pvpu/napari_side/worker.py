@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import atexit
 import threading
-import time
 import weakref
-from collections import deque
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -26,9 +24,6 @@ __all__ = ["Job", "Worker"]
 JOIN_SECONDS = 60.0
 """Longest wait for the thread at the end. A job cannot be stopped half-way; the longest is the
 first import of torch, a few seconds."""
-
-REMEMBERED = 5
-"""Jobs back that tell whether it is worth waiting for one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +45,6 @@ class Outcome:
     job: Job
     result: Any
     error: Exception | None
-    seconds: float
 
 
 class Mailbox:
@@ -116,6 +110,8 @@ class Worker(QObject):
     """
 
     busy_changed = Signal(bool)
+    expecting = Signal(bool)
+    """A result is about to come, for which drawing had better wait; and that it has, or has not."""
     _finished = Signal()
 
     def __init__(self, interrupt: Callable[[], None] | None = None) -> None:
@@ -125,8 +121,10 @@ class Worker(QObject):
         self._thread: threading.Thread | None = None
         self._ending: weakref.finalize[[], Worker] | None = None
         self._waiting = 0
-        self._patience = 0.0
-        self._recent: deque[float] = deque(maxlen=REMEMBERED)
+        self._expecting = False
+        self._patience = QTimer(self)
+        self._patience.setSingleShot(True)
+        self._patience.timeout.connect(self._expect_no_more)
         # Explicitly queued: results have to come in on the GUI thread, one after the other.
         self._finished.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
 
@@ -168,9 +166,8 @@ class Worker(QObject):
         done, failed : callable
             Called on the GUI thread, unless `stop` came in between.
         patience : float
-            Seconds that the GUI thread may stand still for the result before it draws again. A
-            drawing takes longer than a quick job, and the job takes several times as long beside
-            it, because both need Python's lock. In vain five times, it stops waiting.
+            Seconds for which the result may be waited for before anything is drawn, see
+            `expecting`.
         after_drawing : bool
             Begin the thread, if there is none, only when Qt has drawn what it has to draw by now:
             beside the import of a large library that would take several times as long, too.
@@ -190,10 +187,8 @@ class Worker(QObject):
         assert self._mailbox is not None
         if self._mailbox.put(Job(key, work, done, failed, cancel, progress)) is None:
             self._count(+1)
-        if patience and not self._patience:
-            # Not at once: the caller, and what calls it, want to finish first.
-            QTimer.singleShot(0, self._wait_a_moment)
-        self._patience = max(self._patience, patience)
+        if patience:
+            self._expect(patience)
 
     def stop(self) -> None:
         """Drop everything, wait for the job at hand and join the thread."""
@@ -207,6 +202,7 @@ class Worker(QObject):
         if thread.ident is not None:
             thread.join(JOIN_SECONDS)
         self._count(-self._waiting)
+        self._expect_no_more()
 
     def _start(self) -> None:
         mailbox = Mailbox()
@@ -223,18 +219,18 @@ class Worker(QObject):
             _running[thread] = tuple(filter(None, (mailbox.stop, self._interrupt)))
             thread.start()
 
-    def _wait_a_moment(self) -> None:
-        """Stand still until nothing is under way or patience is at its end."""
-        patience, self._patience = self._patience, 0.0
-        if len(self._recent) == REMEMBERED and min(self._recent) > patience:
-            return
-        end = time.monotonic() + patience
-        while self._mailbox is not None and self.busy:
-            try:
-                outcome = self._mailbox.outcomes.get(timeout=max(end - time.monotonic(), 0))
-            except Empty:
-                return
-            self._tell(outcome)
+    def _expect(self, seconds: float) -> None:
+        """Tell that a result is about to come, unless that was told."""
+        if not self._expecting:
+            self._patience.start(round(1000 * seconds))
+            self._expecting = True
+            self.expecting.emit(True)
+
+    def _expect_no_more(self) -> None:
+        if self._expecting and not (self.busy and self._patience.isActive()):
+            self._patience.stop()
+            self._expecting = False
+            self.expecting.emit(False)
 
     def _deliver(self) -> None:
         """Tell what has come in; nothing, if it was told before or the thread was stopped."""
@@ -247,7 +243,6 @@ class Worker(QObject):
             self._tell(outcome)
 
     def _tell(self, outcome: Outcome) -> None:
-        self._recent.append(outcome.seconds)
         self._count(-1)
         if outcome.error is None:
             outcome.job.done(outcome.result)
@@ -259,6 +254,9 @@ class Worker(QObject):
         self._waiting += change
         if self.busy != was_busy:
             self.busy_changed.emit(self.busy)
+        if not self.busy:
+            # Not at once: whoever gets the result has yet to show it.
+            QTimer.singleShot(0, self._expect_no_more)
 
 
 def _serve(mailbox: Mailbox, owner: weakref.ref[Worker]) -> None:
@@ -286,12 +284,12 @@ def _end_threads() -> None:
 
 def _work(mailbox: Mailbox, owner: weakref.ref[Worker]) -> None:
     while (job := mailbox.take()) is not None:
-        result, error, start = None, None, time.monotonic()
+        result, error = None, None
         try:
             result = job.work()
         except Exception as raised:  # whatever it is, it is told on the GUI thread
             error = raised
-        mailbox.finish(Outcome(job, result, error, time.monotonic() - start))
+        mailbox.finish(Outcome(job, result, error))
         worker = owner()
         if worker is None:
             return
