@@ -10,6 +10,7 @@ in a process of its own.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import subprocess
@@ -345,8 +346,8 @@ def window() -> Viewer:
 
 
 def settle(controller: Controller) -> None:
-    """Let Qt run until everything is answered."""
-    until(lambda: not controller.busy)
+    """Let Qt run until everything is answered, and Python's collector has caught up."""
+    until(lambda: not controller.busy and gc.isenabled())
 
 
 def until(reached: Callable[[], bool]) -> None:

@@ -14,6 +14,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtWidgets import QApplication
 
 from napari_pvpu.errors import ImageError
+from napari_pvpu.napari_side.collector import CollectorPause
 from napari_pvpu.napari_side.engine import Engine, trouble_with
 from napari_pvpu.napari_side.held_drawing import HeldDrawing
 from napari_pvpu.napari_side.preferences import preferred
@@ -64,6 +65,8 @@ class Stage(QObject):
         self.panels: WeakSet[Any] = WeakSet()
         """Panels of this viewer; with the last one, work in it ends."""
         self._open = self._arranging = self._settling = False
+        this = weakref.ref(self)
+        self._collector = CollectorPause(lambda: (stage := this()) is None or not stage.busy)
         self._told: str | None = None
 
     @property
@@ -89,6 +92,9 @@ class Stage(QObject):
         """Do as `open`, but leave the viewer's layers alone until `settle` is called, soon."""
         if not self._open:
             self._settling = True
+            if self.images:
+                self._collector.begin()
+                load_libraries_ahead()  # while the panel is made
         self.open()
 
     def settle(self) -> None:
@@ -114,6 +120,7 @@ class Stage(QObject):
             viewer.dims.events.ndisplay.disconnect(self._settle)
         self._activate(None)
         self._worker.stop()
+        self._collector.end()
         self.changed.emit()
 
     def end(self) -> None:
