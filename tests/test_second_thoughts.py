@@ -150,6 +150,26 @@ def test_a_prompt_that_others_suffer_from_is_told_of():
     assert "100% before, 0% now" in warned(SQUARE, ~SQUARE, [Click((50, 50))])
 
 
+def test_agreement_lost_that_hardly_shows_is_not():
+    before = CurrentObject(state_of(SQUARE, INSIDE))
+    after = CurrentObject(state_of(~SQUARE, (*INSIDE, Click((50, 50)))))
+    nearly = SQUARE.copy()
+    nearly[30, 10:18] = True
+    drawings = [drawing_of(SQUARE), drawing_of(nearly)]
+    assert warning_of(before, after, *drawings, PLAIN) is None
+    nearly[30, 18:19] = True
+    assert "agree less" in warning_of(before, after, *drawings, PLAIN)
+
+
+def test_a_little_agreement_lost_is_not_told_of():
+    known = tuple(Click((20, 12 + col)) for col in range(10))
+    less = SQUARE.copy()
+    less[:, :14] = False
+    assert warned(SQUARE, less, [Click((12, 12), False)], known) is None
+    less[:, :15] = False
+    assert "100% before, 70% now" in warned(SQUARE, less, [Click((12, 12), False)], known)
+
+
 def test_a_large_change_far_from_the_prompt_is_told_of():
     grown = SQUARE.copy()
     grown[40:60, 40:60] = True
