@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QEvent, QObject
+from qtpy.QtCore import QCoreApplication, QEvent, QObject
+from qtpy.QtTest import QTest
 
 from napari_pvpu import Click
 from napari_pvpu.napari_side import conversation as conversation_module
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from napari_pvpu.napari_side.controller import Controller
 
 pytestmark = pytest.mark.gui
+
+REQUEST = QEvent(QEvent.Type.UpdateRequest)
 
 
 class Drawings(QObject):
@@ -90,6 +95,21 @@ def test_a_window_that_has_gone_is_no_error(make_napari_viewer: Any) -> None:
     viewer.close()
     held.hold(False)
     HeldDrawing(lambda: None).hold(True)
+
+
+def test_no_viewer_is_kept_by_what_is_still_to_be_drawn(make_napari_viewer: Any) -> None:
+    viewer = make_napari_viewer()
+    gone = weakref.ref(viewer)
+    held = HeldDrawing(gone)
+    held.hold(True)
+    QCoreApplication.sendEvent(viewer.window.main_menu.window(), REQUEST)
+    held.hold(False)
+    viewer.close()
+    del viewer
+    QTest.qWait(10)
+    gc.collect()
+    assert gone() is None
+    held.hold(True)
 
 
 @pytest.fixture

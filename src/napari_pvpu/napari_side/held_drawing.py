@@ -7,6 +7,7 @@ and napari does not: events go on, and prompt and mask are drawn in one go.
 
 from __future__ import annotations
 
+import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -27,13 +28,13 @@ class HeldDrawing(QObject):
     Parameters
     ----------
     viewer : callable
-        Returns the viewer, or None when it is gone.
+        Returns the viewer, or None when it is gone. Neither it nor its window is kept alive.
     """
 
     def __init__(self, viewer: Callable[[], Any]) -> None:
         super().__init__()
         self._viewer = viewer
-        self._window: QObject | None = None
+        self._window: Callable[[], QObject | None] = _nothing
         self._held = self._put_off = False
 
     def hold(self, on: bool) -> None:
@@ -41,21 +42,18 @@ class HeldDrawing(QObject):
 
         Between two times of holding what has come up is always drawn, however soon the second is.
         """
-        if on and self._window is None:
+        if on and self._window() is None:
             window = getattr(self._viewer(), "window", None)  # a viewer model has none
             if window is not None:
-                self._window = window.main_menu.window()
-                self._window.installEventFilter(self)
-                self._held = True
+                self._begin(window.main_menu.window())
         elif not on and self._held:
             self._held = False
+            window = self._window()
             if not self._put_off:
                 self._leave()
-                return
-            try:
-                QCoreApplication.postEvent(self._window, QEvent(QEvent.Type.UpdateRequest))
-            except RuntimeError:  # Qt has deleted the window
-                self._window = None
+            elif window is not None:
+                with suppress(RuntimeError):  # Qt has deleted it
+                    QCoreApplication.postEvent(window, QEvent(QEvent.Type.UpdateRequest))
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Put off what has the window drawn."""
@@ -66,8 +64,17 @@ class HeldDrawing(QObject):
         self._put_off = self._held
         return self._held
 
+    def _begin(self, window: QObject) -> None:
+        self._window = weakref.ref(window)
+        window.installEventFilter(self)
+        self._held, self._put_off = True, False
+
     def _leave(self) -> None:
-        window, self._window = self._window, None
+        window, self._window = self._window(), _nothing
         if window is not None:
             with suppress(RuntimeError):
                 window.removeEventFilter(self)
+
+
+def _nothing() -> None:
+    return None
