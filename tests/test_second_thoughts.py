@@ -11,7 +11,7 @@ from fakes import FloodPredictor
 from napari_pvpu.current_object import CurrentObject
 from napari_pvpu.drawing import Drawing
 from napari_pvpu.errors import SessionError
-from napari_pvpu.insight import agreement_with, hint, uncertainty, warning_of
+from napari_pvpu.insight import agreement_with, hint, notice_of, uncertainty
 from napari_pvpu.masks import MaskRules
 from napari_pvpu.prompts import Box, Click, PriorMask, Scribble
 from napari_pvpu.records import ObjectState, RawPrediction
@@ -143,7 +143,7 @@ INSIDE = (Click((20, 20)),)
 def warned(before_mask, after_mask, added, known=INSIDE):
     before = CurrentObject(state_of(before_mask, known))
     after = CurrentObject(state_of(after_mask, (*known, *added)))
-    return warning_of(before, after, drawing_of(before_mask), drawing_of(after_mask), PLAIN)
+    return notice_of(before, after, drawing_of(before_mask), drawing_of(after_mask), PLAIN)
 
 
 def test_a_prompt_that_others_suffer_from_is_told_of():
@@ -156,9 +156,9 @@ def test_agreement_lost_that_hardly_shows_is_not():
     nearly = SQUARE.copy()
     nearly[30, 10:18] = True
     drawings = [drawing_of(SQUARE), drawing_of(nearly)]
-    assert warning_of(before, after, *drawings, PLAIN) is None
+    assert notice_of(before, after, *drawings, PLAIN) is None
     nearly[30, 18:19] = True
-    assert "agree less" in warning_of(before, after, *drawings, PLAIN)
+    assert "agree less" in notice_of(before, after, *drawings, PLAIN)
 
 
 def test_a_little_agreement_lost_is_not_told_of():
@@ -168,6 +168,20 @@ def test_a_little_agreement_lost_is_not_told_of():
     assert warned(SQUARE, less, [Click((12, 12), False)], known) is None
     less[:, :15] = False
     assert "100% before, 70% now" in warned(SQUARE, less, [Click((12, 12), False)], known)
+
+
+@pytest.mark.parametrize(
+    ("added", "told"),
+    [
+        pytest.param([Click((12, 12))], True, id="click"),
+        pytest.param([Scribble([(50, 50), (50, 60)], False)], True, id="scribble"),
+        pytest.param([Box((5, 5), (60, 60))], False, id="a box may only confirm"),
+    ],
+)
+def test_marks_that_change_nothing_are_told_of(added, told):
+    notice = warned(SQUARE, SQUARE, added)
+    assert (notice is not None and "changed nothing" in notice) is told
+    assert warned(SQUARE, SQUARE, added, known=()) is None
 
 
 def test_a_large_change_far_from_the_prompt_is_told_of():
@@ -184,7 +198,7 @@ def test_small_changes_and_first_prompts_are_not():
     assert warned(SQUARE, grown, [Click((12, 12))]) is None
     assert warned(SQUARE, ~SQUARE, [Click((50, 50))], known=()) is None
     before = CurrentObject(state_of(SQUARE, (Click((20, 20)),)))
-    assert warning_of(None, before, None, drawing_of(SQUARE), PLAIN) is None
+    assert notice_of(None, before, None, drawing_of(SQUARE), PLAIN) is None
 
 
 class Fickle(FloodPredictor):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from napari_pvpu.records import ObjectState, Timing
     from napari_pvpu.session_settings import SessionSettings
 
-__all__ = ["PropagationComparison", "agreement_with", "hint", "uncertainty", "warning_of"]
+__all__ = ["PropagationComparison", "agreement_with", "hint", "notice_of", "uncertainty"]
 
 Floats = npt.NDArray[np.float32]
 Bits = npt.NDArray[np.bool_]
@@ -42,6 +42,11 @@ often with both (4 of 40)."""
 
 LARGE_SHARE = 0.25
 """Share of the mask before that has to flip far from a prompt to be worth a word."""
+
+NOTHING = (
+    "That mark changed nothing: the mask agrees with it already. Mark what is wrong, close to "
+    "where it is."
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,21 +148,21 @@ def agreement_with(
     return float(np.mean(shares)) if shares else 1.0
 
 
-def warning_of(
+def notice_of(
     before: CurrentObject | None,
     after: CurrentObject | None,
     shown: Drawing | None,
     drawing: Drawing | None,
     settings: SessionSettings,
 ) -> str | None:
-    """Return a sentence if added prompts seem to have made a mask worse, else None.
+    """Return a sentence if added prompts seem to have done harm, or nothing at all, else None.
 
     Parameters
     ----------
     before, after : CurrentObject or None
         The object without and with them.
     shown, drawing : Drawing or None
-        What was shown before, and what is now.
+        What was shown before, and what is now; nothing is said if it was not shown.
     settings : SessionSettings
         For the EM switch and the threshold.
     """
@@ -165,32 +170,27 @@ def warning_of(
         return None
     known = before.prompts
     added = after.prompts[len(known) :]
-    if not known or not added or after.prompts[: len(known)] != known:
+    if shown is None or not known or not added or after.prompts[: len(known)] != known:
         return None
+    flipped, area = set_difference(shown, drawing), int(shown.mask.sum())
     old = agreement_with(before.state, known, settings)
     new = agreement_with(after.state, known, settings)
-    if new < old - SLACK and _flips(shown, drawing) > SMALL_SHARE:
+    if new < old - SLACK and len(flipped) > SMALL_SHARE * area:
         return (
             f"The last prompt made the mask agree less with those before ({old:.0%} before, "
             f"{new:.0%} now); return to the best mask so far, or undo."
         )
-    if shown is not None and all(isinstance(prompt, Click | Scribble) for prompt in added):
-        return _far_flip(shown, drawing, added)
-    return None
+    if not all(isinstance(prompt, Click | Scribble) for prompt in added):
+        return None
+    if not len(flipped):
+        return NOTHING
+    return _far_flip(flipped, area, max(shown.mask.shape) / 2, added)
 
 
-def _flips(shown: Drawing | None, drawing: Drawing | None) -> float:
-    """Return the pixels that change, in mask areas."""
-    if shown is None:
-        return 1.0 if drawing is not None else 0.0
-    return len(set_difference(shown, drawing)) / max(int(shown.mask.sum()), 1)
-
-
-def _far_flip(shown: Drawing, drawing: Drawing | None, added: Sequence[Prompt]) -> str | None:
+def _far_flip(
+    flipped: npt.NDArray[np.intp], area: int, near: float, added: Sequence[Prompt]
+) -> str | None:
     """Say so if a large area changed far from all prompts that are new."""
-    area = int(shown.mask.sum())
-    near = max(shown.mask.shape) / 2
-    flipped = set_difference(shown, drawing)
     if len(flipped) < LARGE_SHARE * area:
         return None
     away = np.full(len(flipped), np.inf)

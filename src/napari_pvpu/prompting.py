@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from napari_pvpu.current_object import CurrentObject
 from napari_pvpu.errors import PromptError
 from napari_pvpu.history import Step
-from napari_pvpu.insight import warning_of
+from napari_pvpu.insight import notice_of
 from napari_pvpu.prompts import Box, Click, Polygon, PriorMask, Scribble, clip_bounds
 from napari_pvpu.records import ChangedRegion, Request
 from napari_pvpu.session_steps import SessionSteps
@@ -163,7 +163,7 @@ class Prompting(SessionSteps):
         if request.prompts != known:
             title = prompts_title(known, request.prompts)
             shown = self._drawing if plane == self._plane else None
-            notice = warning_of(before, after, shown, drawing, settings)
+            notice = notice_of(before, after, shown, drawing, settings)
         elif settings != old and (before is not None or self._history.steps):
             title = settings.title("value_propagation")
         else:

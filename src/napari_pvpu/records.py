@@ -214,7 +214,7 @@ class ChangedRegion:
     plane : tuple of int
         The plane of the image that this is a part of.
     notice : str or None
-        A sentence for the user, if a prompt seems to have made the mask worse.
+        A sentence for the user, if a prompt seems to have made the mask worse, or changed nothing.
     more : tuple of ChangedRegion
         What changed in other planes, or far away in this one.
     """
