@@ -21,12 +21,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from measured import machine, save
+from measured import contradicting_clicks, machine, save
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from napari_pvpu import Click, Segmenter
+from napari_pvpu import Click, Segmenter, samples
 from napari_pvpu.networks.inference_parts import Pointwise, can_pack
+from napari_pvpu.source import ImageSource
+from napari_pvpu.views import View
 
 ROUNDS = 15
 SIDE = 1024
@@ -72,7 +74,8 @@ def main() -> None:
     segmenter = Segmenter("pvpu-nano", device="cpu", store=False)
     size = segmenter.view_size
     rng = np.random.default_rng(0)
-    view = rng.normal(size=(3, size, size)).astype(np.float32)
+    image = samples.load("coins").image
+    view = ImageSource(image).read_view(View(100, 100, 128, size))
     features = segmenter.encode(view)
     prompts = [
         Click((size / 2, size / 2)),
@@ -80,6 +83,7 @@ def main() -> None:
         Click((size / 2 + 9, size / 2)),
     ]
     previous = rng.random((size, size), np.float32)
+    against = contradicting_clicks(segmenter, features, previous)
     parts = {
         "encode one view": (lambda: segmenter.encode(view), None),
         "interaction, EM off": (
@@ -89,7 +93,7 @@ def main() -> None:
             lambda: segmenter.decode(features, prompts[:2], previous, None), 3,
         ),
         "interaction, EM on": (
-            lambda: segmenter.decode(features, prompts, previous, segmenter.propagation), 3,
+            lambda: segmenter.decode(features, against, previous, segmenter.propagation), 3,
         ),
     }  # fmt: skip
     counts = {name: counted(part) for name, (part, _) in parts.items()}

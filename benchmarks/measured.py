@@ -41,6 +41,34 @@ def machine() -> dict[str, Any]:
     }
 
 
+def contradicting_clicks(segmenter: Any, features: Any, previous: Any) -> list[Any]:
+    """Three clicks of which one is against the network's answer, so that EM has work to do.
+
+    Where all clicks are on their own side already, value propagation has nothing to spread and
+    ends at once.
+
+    Raises
+    ------
+    SystemExit
+        If no such clicks were found.
+    """
+    import numpy as np
+
+    from napari_pvpu import Click
+
+    side = segmenter.view_size
+    for step in range(1, side // 2):
+        clicks = [
+            Click((side / 2, side / 2)),
+            Click((side / 2 + step, side / 2), positive=False),
+            Click((side / 2, side / 2 + 9)),
+        ]
+        answer = segmenter.decode(features, clicks, previous, segmenter.propagation)
+        if not np.array_equal(answer.logits, answer.propagated):
+            return clicks
+    raise SystemExit("EM has nothing to do with any of the clicks tried")
+
+
 def save(name: str, title: str, command: str, rows: list[dict[str, Any]], **more: Any) -> None:
     """Write one benchmark's JSON and render the page anew.
 

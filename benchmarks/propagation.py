@@ -29,6 +29,9 @@ SMALLEST = 60
 EVERY = 8
 """Between annotated planes: how far apart those are."""
 
+SEEDS = 5
+"""Volumes drawn until an object goes through all planes."""
+
 
 def main() -> None:
     """Measure, then write docs/performance/propagation*.json and docs/performance.md."""
@@ -196,12 +199,17 @@ def _median(values: list[int]) -> float | None:
 
 def speed_rows(segmenter: Segmenter, planes: int = 100) -> list[dict[str, object]]:
     """Seconds a plane, of a whole propagation by a session, the labels written."""
-    volume = draw_volume("tube", 0, (planes // 2, 512, 512))
-    # There and back again: drawing so many planes takes longer than carrying through them.
-    image, truth = (np.concatenate([each, each[::-1]]) for each in (volume.image, volume.truth))
-    # That object of all which is followed furthest: the time is to be that of many planes.
-    walks = [_timed_walk(segmenter, image, truth[0] == n) for n in np.unique(truth[0])[1:]]
-    session, marks, end, used = max(walks, key=lambda walk: len(walk[1]))
+    best: tuple[Any, ...] = (None, [])
+    for seed in range(SEEDS):
+        volume = draw_volume("tube", seed, (planes // 2, 512, 512))
+        # There and back again: drawing so many planes takes longer than carrying through them.
+        image, truth = (np.concatenate([x, x[::-1]]) for x in (volume.image, volume.truth))
+        # That object of all which is followed furthest: the time is to be that of many planes.
+        walks = [_timed_walk(segmenter, image, truth[0] == n) for n in np.unique(truth[0])[1:]]
+        best = max([best, *walks], key=lambda walk: len(walk[1]))
+        if len(best[1]) >= planes:
+            break
+    session, marks, end, used = best
     each, target = np.diff(marks), 0.15
     rows = [
         ("planes carried to", len(session.confidences(1)) - 1, None),

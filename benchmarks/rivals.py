@@ -25,7 +25,7 @@ os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 import numpy as np
 import torch
-from measured import machine, save, summary
+from measured import contradicting_clicks, machine, save, summary
 
 from napari_pvpu import Click, Segmenter, samples
 from napari_pvpu.source import ImageSource
@@ -69,6 +69,7 @@ def measure(model: str, rounds: int, slow_rounds: int) -> list[dict[str, object]
         Click((size / 2 + 9, size / 2)),
     ]
     previous = np.random.default_rng(0).random((size, size), np.float32)
+    against = contradicting_clicks(segmenter, features, previous)
     crop = np.ascontiguousarray(np.nan_to_num(pixels[0]))
     encode, decode = sam(SAM_SIDE)
     slow = {
@@ -78,11 +79,11 @@ def measure(model: str, rounds: int, slow_rounds: int) -> list[dict[str, object]
     fast = {
         "off": lambda: segmenter.decode(features, prompts, previous, None),
         "second": lambda: segmenter.decode(features, prompts[:2], previous, None),
-        "on": lambda: segmenter.decode(features, prompts, previous, segmenter.propagation),
+        "on": lambda: segmenter.decode(features, against, previous, segmenter.propagation),
         "SAM": lambda: decode(3),
         "SAM, two": lambda: decode(2),
-        "walker": lambda: random_walk(crop, prompts),
-        "grabcut": grab_cut(crop, prompts),
+        "walker": lambda: random_walk(crop, against),
+        "grabcut": grab_cut(crop, against),
     }
     segmenter.encode(pixels)
     times = {**in_turns(fast, rounds), **in_turns(slow, slow_rounds)}

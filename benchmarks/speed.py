@@ -13,9 +13,11 @@ import sys
 import time
 
 import numpy as np
-from measured import machine, save, summary
+from measured import contradicting_clicks, machine, save, summary
 
 from napari_pvpu import Box, Click, Segmenter, samples
+from napari_pvpu.source import ImageSource
+from napari_pvpu.views import View
 
 REPEATS = 5
 MEMORY = """
@@ -63,6 +65,10 @@ def network_rows(segmenter: Segmenter) -> list[dict[str, object]]:
     views = rng.normal(size=(30, 3, size, size)).astype(np.float32)
     prompts = [Click((size / 2, size / 2)), Box((20, 20), (90, 90))]
     encode, decode, propagate = [], [], []
+    image = samples.load("coins").image
+    known = segmenter.encode(ImageSource(image).read_view(View(100, 100, 128, size)))
+    before = rng.random((size, size), np.float32)
+    against = contradicting_clicks(segmenter, known, before)
     for view in views:
         start = time.perf_counter()
         features = segmenter.encode(view)
@@ -70,7 +76,7 @@ def network_rows(segmenter: Segmenter) -> list[dict[str, object]]:
         previous = rng.random((size, size), np.float32)
         off = segmenter.decode(features, prompts, previous, None)
         decode.append(off.decode_ms)
-        on = segmenter.decode(features, prompts, previous, segmenter.propagation)
+        on = segmenter.decode(known, against, before, segmenter.propagation)
         propagate.append(on.decode_ms + on.em_ms)
     return [
         row("view encoded", encode[5:], target=40),
