@@ -227,6 +227,28 @@ def test_a_cluster_does_the_same(folder, settings):
     assert "cannot be read" in done[str(folder / "d.png")].error
 
 
+def test_a_cluster_that_goes_while_jobs_are_handed_over_is_told(folder, settings, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    jobs = jobs_for([str(folder / "a.png"), str(folder / "d.png")], 1)
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+    ) as cluster:
+        client = distributed.Client(cluster, set_as_default=False)
+        submit = client.submit
+
+        def once(*args, **options):
+            monkeypatch.setattr(client, "submit", gone)
+            return submit(*args, **options)
+
+        def gone(*args, **options):
+            raise OSError("the scheduler went away")
+
+        monkeypatch.setattr(client, "submit", once)
+        done = list(on_cluster(jobs, settings, client))
+    assert [part.image for part in done] == [job.image for job in jobs]
+    assert all("lost (the scheduler went away)" in part.error for part in done)
+
+
 def test_no_cluster_is_told(folder, settings, monkeypatch):
     pytest.importorskip("distributed")
     monkeypatch.setattr("napari_pvpu.features.embedding._CONNECT_SECONDS", 1)

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from napari_pvpu.cli import app
 from napari_pvpu.export import FORMATS, read_label_image
+from napari_pvpu.features import segmenting
 from napari_pvpu.segmenter import Segmenter
 from small_presets import made_up_scene
 
@@ -109,6 +110,23 @@ def test_it_goes_on_where_it_was_stopped_and_sees_changes(run, tmp_path, monkeyp
     assert found == {"a.png": True, "b.png": False, "broken.tif": False, "stack.tif": False}
     assert (tmp_path / "out" / "a.labels.tif").stat().st_mtime_ns == before
     assert tifffile.imread(tmp_path / "out" / "stack.labels.tif").max() == 2
+
+
+def test_what_labels_depend_on_is_noticed_in_folders_and_weights(tmp_path, monkeypatch):
+    store = tmp_path / "image.zarr"
+    (store / "c" / "0").mkdir(parents=True)
+    (store / "zarr.json").write_text("{}")
+    before = segmenting._stamp(store)
+    (store / "c" / "0" / "0").write_bytes(b"chunk")
+    assert segmenting._stamp(store) != before
+    model = tmp_path / "w.safetensors"
+    model.write_bytes(b"one")
+    one = segmenting._weights_sum(str(model))
+    segmenting._weights_sum.cache_clear()
+    model.write_bytes(b"two")
+    assert segmenting._weights_sum(str(model)) != one
+    assert segmenting._weights_sum("pvpu-nano") is not None
+    assert segmenting._weights_sum("no such model") is None
 
 
 def test_one_broken_image_does_not_stop_the_rest(run):

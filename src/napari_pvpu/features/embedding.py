@@ -230,11 +230,10 @@ def on_cluster(
     from distributed import as_completed
 
     with client:
-        # Not pure: the same job may have to be done again after the store was cleared.
-        waiting = {client.submit(do, job, settings, pure=False): job for job in jobs}
+        waiting, trouble = _submit(jobs, settings, client, do)
+        left = jobs[len(waiting) :]
         ended = as_completed(list(waiting), loop=client.loop)
         watch = _ClusterWatch(client)
-        trouble = None
         while waiting and trouble is None:
             for future in ended.next_batch(block=False):
                 job = waiting.pop(future)
@@ -254,8 +253,22 @@ def on_cluster(
             else:
                 trouble = watch.trouble()
                 time.sleep(_POLL_SECONDS)
-        for job in waiting.values():
+        for job in (*waiting.values(), *left):
             yield given_up(job, f"the cluster was lost ({trouble}); run it again")
+
+
+def _submit(
+    jobs: Sequence[Job], settings: Any, client: Any, do: Do
+) -> tuple[dict[Any, Job], str | None]:
+    """Hand jobs to a cluster; return those it has, by their futures, and what went wrong if so."""
+    waiting: dict[Any, Job] = {}
+    try:
+        for job in jobs:
+            # Not pure: the same job may have to be done again after the store was cleared.
+            waiting[client.submit(do, job, settings, pure=False)] = job
+    except (OSError, TimeoutError, CancelledError, RuntimeError) as error:
+        return waiting, _lost(error)
+    return waiting, None
 
 
 def _lost(error: Exception) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 import time
 from dataclasses import asdict, dataclass
+from functools import lru_cache
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +94,8 @@ class Segmented:
         Of one process.
     error : str or None
         Why the image was given up.
+    runtime : str or None
+        What computed, see `Segmenter.runtime`.
     """
 
     image: str
@@ -100,6 +105,7 @@ class Segmented:
     problems: tuple[str, ...] = ()
     seconds: float = 0.0
     error: str | None = None
+    runtime: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +267,9 @@ def segment_one(job: Job, settings: SegmentSettings) -> Segmented:
         told = f"{type(error).__name__}: {error}"
         return _given_up(job, told, time.perf_counter() - start)
     seconds = time.perf_counter() - start
-    return Segmented(job.image, str(out), count, False, problems, seconds)
+    return Segmented(
+        job.image, str(out), count, False, problems, seconds, runtime=segmenter.runtime
+    )
 
 
 def _segment(
@@ -318,11 +326,8 @@ def _write(session: Session, out: Path, settings: SegmentSettings) -> None:
 
 def _digest(image: str, objects: Sequence[PromptedObject], settings: SegmentSettings) -> str:
     """Return a checksum of all that the labels depend on."""
-    stat = Path(image).stat()
-    model = Path(settings.model)
-    weights = model.stat().st_mtime_ns if model.is_file() else 0
     told = [
-        image, stat.st_size, stat.st_mtime_ns, settings.model, weights, settings.runtime,
+        image, _stamp(Path(image)), settings.model, _weights_sum(settings.model), settings.runtime,
         settings.em, settings.threshold, settings.axes, settings.format_name,
         [
             [each.name, each.plane, [prompt_to_json(prompt) for prompt in each.prompts]]
@@ -330,6 +335,24 @@ def _digest(image: str, objects: Sequence[PromptedObject], settings: SegmentSett
         ],
     ]  # fmt: skip
     return hashlib.blake2b(json.dumps(told).encode(), digest_size=16).hexdigest()
+
+
+def _stamp(path: Path) -> list[int]:
+    """Return what changes when a file is written, or any file in a folder, as a zarr array is."""
+    files = (Path(at, name) for at, _, names in os.walk(path) for name in names)
+    stats = [each.stat() for each in (files if path.is_dir() else (path,))]
+    newest = max((each.st_mtime_ns for each in stats), default=0)
+    return [len(stats), sum(each.st_size for each in stats), newest]
+
+
+@lru_cache(maxsize=4)
+def _weights_sum(model: str) -> str | None:
+    """Return a checksum of a model's file, one that comes with the package included."""
+    bundled = resources.files("napari_pvpu").joinpath("weights", f"{model}.safetensors")
+    for file in (Path(model), bundled):
+        if file.is_file():
+            return hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
+    return None
 
 
 def _known(note: Path) -> dict[str, Any]:
