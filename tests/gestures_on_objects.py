@@ -105,21 +105,22 @@ def relabel(hand: Hand) -> str:
 
 def by_keyboard(hand: Hand) -> str | None:
     """Mark with the cross that arrow keys move."""
-    if not hand.controller.wait() or not hand.take(
-        hand.chance.choice(["click", "box", "scribble"])
-    ):
+    tool = hand.chance.choice(["click", "box", "scribble", "lasso", "polygon", "paint"])
+    if not hand.controller.wait() or not hand.take(tool):
         return None
     hand.press("keyboard_cursor")
     keys = [hand.chance.choice(ARROWS) for _ in range(hand.chance.randint(1, 6))]
     hand.mouse.press_key(Key.Key_Space, *[SHIFT] * (hand.chance.random() < 0.2))
     for key in keys:
         hand.mouse.press_key(key)
-    hand.mouse.press_key(Key.Key_Space)
+        if tool == "polygon":
+            hand.mouse.press_key(Key.Key_Space)
+    hand.mouse.press_key(hand.chance.choice([Key.Key_Space, Key.Key_Return]))
     if hand.chance.random() < 0.2:
         hand.mouse.press_key(Key.Key_Escape)
     if hand.controller.key_cursor.shown:
         hand.press("keyboard_cursor")
-    return f"{len(keys)} arrows"
+    return f"{tool}, {len(keys)} arrows"
 
 
 def carry(hand: Hand) -> str | None:

@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdit, QWidget
 
-from napari_pvpu import Box, Click, Scribble, attach
+from napari_pvpu import Box, Click, Polygon, Scribble, attach
 from napari_pvpu.napari_side.controller import Tool
 from napari_pvpu.napari_side.key_cursor import NAME
 from napari_pvpu.napari_side.panel_keys import focus_canvas
@@ -98,6 +98,80 @@ def test_box_and_line_by_keys(panel, keyboard) -> None:
     line = controller.session.prompts[-1]
     assert isinstance(line, Scribble)
     assert np.allclose(line.path, [(25, 40), (25, 41), (25, 42), (25, 43)])
+
+
+CORNERS = ((12.0, 20.0), (12.0, 60.0), (48.0, 60.0), (48.0, 20.0))
+
+
+@pytest.mark.parametrize("ends_by", [Key.Key_Return, Key.Key_Space])
+def test_polygon_by_keys(panel, keyboard, ends_by) -> None:
+    controller = panel.controller
+    cursor = controller.key_cursor
+    keyboard.press(Key.Key_Y)
+    keyboard.press(Key.Key_P)
+    assert controller.tool is Tool.POLYGON
+    for corner in CORNERS:
+        cursor.position = corner
+        keyboard.press(Key.Key_Space)
+        assert "Space sets the next corner" in cursor.told
+    assert controller.session.prompts == ()
+    keyboard.press(ends_by)
+    assert controller.wait()
+    assert controller.session.prompts == (Polygon(CORNERS),)
+    assert controller.session.objects == {}
+
+
+def test_lasso_by_keys(panel, keyboard) -> None:
+    controller = panel.controller
+    controller.filled_polygons = True
+    keyboard.press(Key.Key_Y)
+    keyboard.press(Key.Key_R)
+    controller.key_cursor.position = CORNERS[0]
+    keyboard.press(Key.Key_Space, SHIFT)
+    for corner in CORNERS[1:]:
+        controller.key_cursor.position = corner
+    assert controller.key_cursor.told.startswith("Arrow keys move the cross, Space ends the line")
+    keyboard.press(Key.Key_Space)
+    assert controller.wait()
+    assert controller.session.prompts == (Polygon(CORNERS, positive=False, filled=True),)
+
+
+def test_polygon_of_two_corners_is_told_of_and_goes_on(panel, keyboard, notices) -> None:
+    controller = panel.controller
+    keyboard.press(Key.Key_P)
+    keyboard.press(Key.Key_Y)
+    for corner in CORNERS[:2]:
+        controller.key_cursor.position = corner
+        keyboard.press(Key.Key_Space)
+    keyboard.press(Key.Key_Space)
+    assert "at least three corners" in notices()[-1]
+    controller.key_cursor.position = CORNERS[2]
+    keyboard.press(Key.Key_Space)
+    keyboard.press(Key.Key_Space)
+    assert controller.wait()
+    assert controller.session.prompts == (Polygon(CORNERS[:3]),)
+
+
+def test_another_tool_begins_anew(panel, keyboard) -> None:
+    controller = panel.controller
+    keyboard.press(Key.Key_W)
+    keyboard.press(Key.Key_Y)
+    keyboard.press(Key.Key_Space)
+    keyboard.press(Key.Key_P)
+    assert "sets a corner" in controller.key_cursor.told
+
+
+def test_there_is_no_cross_while_one_paints(panel, viewer, keyboard, notices) -> None:
+    controller = panel.controller
+    controller.add(Click((30, 40)))
+    assert controller.wait()
+    keyboard.press(Key.Key_Y)
+    keyboard.press(Key.Key_B)
+    assert controller.tool is Tool.PAINT
+    assert not controller.key_cursor.shown
+    keyboard.press(Key.Key_Y)
+    assert not controller.key_cursor.shown
+    assert "choose a tool other than Paint" in notices()[-1]
 
 
 def test_escape_gives_up_the_box_that_was_begun_and_then_the_cross(panel, keyboard) -> None:

@@ -274,8 +274,7 @@ class Controller(Comparing, SeriesActions, Volumes):
             return self.hold_key  # napari tells it of the key's release, too
 
         def on_key(layer: Any) -> None:
-            work = self._workspace
-            if action == "accept" and work is not None and work.prompts.finish_drawing():
+            if action == "accept" and self._finish_drawing():
                 return  # Enter also ends a path or a polygon that is being drawn
             if action == "accept" and str(layer.mode) == "polygon":
                 show_info("A double click ends the polygon; then Enter keeps the object.")
@@ -283,6 +282,11 @@ class Controller(Comparing, SeriesActions, Volumes):
             self._turns.take(action)
 
         return on_key
+
+    def _finish_drawing(self) -> bool:
+        """End what mouse or keys have begun to draw; False if nothing."""
+        work = self._workspace
+        return self.key_cursor.finish() or (work is not None and work.prompts.finish_drawing())
 
     def _follow_console(self) -> None:
         if self._workspace is not None and not self.busy:

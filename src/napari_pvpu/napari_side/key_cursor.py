@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Points
+from napari.utils.notifications import show_info
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QApplication
 
+from napari_pvpu.errors import PromptError
 from napari_pvpu.napari_side.geometry import placement
 from napari_pvpu.napari_side.prompt_rows import COLORS, NEGATIVE, POSITIVE
+from napari_pvpu.napari_side.telling import tell
 from napari_pvpu.napari_side.tools import Tool
-from napari_pvpu.prompts import Box, Click, Scribble
+from napari_pvpu.prompts import Box, Click, Polygon, Scribble
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,14 +33,22 @@ SIZE = 25
 """Of the cross, in screen pixels."""
 ARROWS = {"Up": (-1, 0), "Down": (1, 0), "Left": (0, -1), "Right": (0, 1)}
 MARK, TURNED, LEAVE = "Space", "Shift+Space", "Escape"
+LINES = (Tool.SCRIBBLE, Tool.LASSO)
+"""Tools whose line follows the cross from its beginning to its end."""
+NO_BRUSH = (
+    "The cross of the keyboard draws prompts and does not paint; choose a tool other than Paint "
+    "first."
+)
 
 
 class KeyCursor(QObject):
     """A cross that arrow keys move; Space marks there with the tool in hand.
 
     With the click tool Space clicks. With the box tool it sets one corner, then the other. With
-    the scribble tool it begins a line, which follows the cross, and ends it. Shift+Space does so
-    with the other polarity, Escape gives up what was begun or puts the cross away.
+    scribble tool and lasso it begins a line, which follows the cross, and ends it. With the
+    polygon tool it sets corner after corner, and ends the polygon where it has set one just now.
+    Shift+Space does so with the other polarity, Enter ends what was begun, Escape gives it up or
+    puts the cross away. There is no cross while one paints.
 
     Parameters
     ----------
@@ -54,6 +65,7 @@ class KeyCursor(QObject):
         self._drawn: list[tuple[float, float]] = []
         """Where the mark under way has been, its beginning first."""
         self._positive = True
+        self._drawn_with: Tool | None = None
         self._displaced: dict[tuple[Any, str], Any] = {}
         """What our keys did before on a layer, None for nothing of its own."""
         controller.changed.connect(self._on_changed)
@@ -73,19 +85,32 @@ class KeyCursor(QObject):
     def position(self, position: tuple[float, float]) -> None:
         if self._work is not None:
             self._position = np.clip(position, 0, np.subtract(self._work.frame.shape, 1))
-            if self._drawn and self._controller.tool is Tool.SCRIBBLE:
+            if self._drawn and self._controller.tool in LINES:
                 self._drawn.append(self.position)
             self._draw()
 
     @property
     def told(self) -> str:
         """What the keys do now."""
+        tool = self._controller.tool
         if not self._drawn:
-            does = {Tool.BOX: "sets a corner", Tool.SCRIBBLE: "begins a line"}
-            how = does.get(self._controller.tool or Tool.CLICK, "marks")
+            corners = (Tool.BOX, Tool.POLYGON)
+            how = (
+                "sets a corner"
+                if tool in corners
+                else "begins a line"
+                if tool in LINES
+                else "marks"
+            )
             return f"Arrow keys move the cross, {MARK} {how}, {TURNED} with the other polarity"
-        end = "sets the other corner" if self._controller.tool is Tool.BOX else "ends the line"
-        return f"Arrow keys move the cross, {MARK} {end}, {LEAVE} gives it up"
+        ends = {
+            Tool.BOX: "sets the other corner",
+            Tool.POLYGON: self._controller.shortcuts.write_into(
+                f"sets the next corner, {MARK} again or {{accept}} ends"
+            ),
+        }
+        how = ends.get(tool or Tool.CLICK, "ends the line")
+        return f"Arrow keys move the cross, {MARK} {how}, {LEAVE} gives it up"
 
     def toggle(self) -> None:
         """Show the cross in the middle of the canvas, or put it away."""
@@ -98,6 +123,9 @@ class KeyCursor(QObject):
         """Put the cross on the canvas and take the keys."""
         viewer, work = self._controller.viewer, self._controller.workspace
         if self.shown or viewer is None or work is None:
+            return
+        if self._controller.tool is Tool.PAINT:
+            show_info(NO_BRUSH)
             return
         if self._controller.tool is None:
             self._controller.use_clicks()
@@ -128,24 +156,42 @@ class KeyCursor(QObject):
         self._controller.changed.emit()
 
     def mark(self, turned: bool = False) -> None:
-        """Click, or begin or end a box or a line, where the cross is.
+        """Click, or begin, go on with or end what the tool draws, where the cross is.
 
         Parameters
         ----------
         turned : bool
-            With the other polarity.
+            With the other polarity; what goes on keeps that of its beginning.
         """
         tool = self._controller.tool
         if self._work is None or tool is None:
             return
         if not self._drawn:
             self._positive = self._controller.positive != turned
-        if tool in (Tool.BOX, Tool.SCRIBBLE) and not self._drawn:
-            self._drawn = [self.position]
+        begins = tool is not Tool.CLICK and not self._drawn
+        if begins or (tool is Tool.POLYGON and self.position != self._drawn[-1]):
+            self._drawn.append(self.position)
+            self._drawn_with = tool
             self._draw()
             self._controller.changed.emit()
+        else:
+            self._end(tool)
+
+    def finish(self) -> bool:
+        """End what has been begun; False if nothing has."""
+        tool = self._controller.tool
+        if not self._drawn or tool is None:
+            return False
+        self._end(tool)
+        return True
+
+    def _end(self, tool: Tool) -> None:
+        """Make a prompt of what is drawn; what is no polygon yet can still become one."""
+        try:
+            prompt = self._prompt(tool)
+        except PromptError as error:
+            tell(error)
             return
-        prompt = self._prompt(tool)
         self._drawn = []
         if prompt is not None:
             self._controller.add(prompt)
@@ -154,6 +200,8 @@ class KeyCursor(QObject):
     def _prompt(self, tool: Tool) -> Prompt | None:
         if tool is Tool.CLICK:
             return Click(self.position, self._positive)
+        if tool in (Tool.LASSO, Tool.POLYGON):
+            return Polygon(tuple(self._drawn), self._positive, self._controller.filled_polygons)
         corners = np.array([self._drawn[0], self.position])
         if tool is Tool.BOX and (corners[0] != corners[1]).all():
             return Box(tuple(corners.min(axis=0)), tuple(corners.max(axis=0)), self._positive)
@@ -215,10 +263,14 @@ class KeyCursor(QObject):
         cross.selected_data = set()
 
     def _on_changed(self) -> None:
-        """Go when the image goes or the user has deleted the cross."""
+        """Go when the image goes, when the user has deleted the cross, or takes up the brush."""
         viewer, work = self._controller.viewer, self._work
         if work is None:
             return
         gone = viewer is None or self._cross not in viewer.layers
-        if gone or self._controller.workspace is not work:
+        tool = self._controller.tool
+        if gone or self._controller.workspace is not work or tool is Tool.PAINT:
             self.hide()
+        elif self._drawn and tool is not self._drawn_with:
+            self._drawn = []  # half of a box is no polygon
+            self._draw()
