@@ -62,13 +62,19 @@ def test_check_data(run: Run, data: Path, tmp_path: Path) -> None:
     assert code == 0
     assert f"{data}: 2 of 2 images can be used, 2 objects" in text
     spoil(data)
+    for number in range(7):
+        copied = (data / "images" / "a.png").read_bytes()
+        (data / "images" / f"bare{number}.png").write_bytes(copied)
+    code, text, _ = run("check-data", data)
+    assert code == 1
+    assert all(f"bare{number}.png" in text for number in range(7))
     code, text, _ = run("check-data", data, "--list", tmp_path / "list.tsv", "--examples", 0)
     assert code == 1
-    assert "1 x images without a mask" in text
+    assert "8 x images without a mask" in text
     assert "1 x masks that cannot be read" in text
     assert "c.png" not in text
     kinds = [line.split("\t")[0] for line in (tmp_path / "list.tsv").read_text().splitlines()]
-    assert kinds == ["no mask", "mask"]
+    assert kinds == ["no mask"] * 8 + ["mask"]
 
 
 def test_pack(run: Run, data: Path, tmp_path: Path) -> None:
@@ -95,11 +101,15 @@ def test_several_mistakes_are_a_report_before_training(
     run: Run, data: Path, tmp_path: Path
 ) -> None:
     spoil(data)
+    for number in range(7):
+        (data / "images" / f"bare{number}.png").write_bytes(b"")
     code, text, errors = run("train", tmp_path / "run", "--data", data, "--device", "cpu")
     assert (code, text) == (2, "")
-    assert "1 x images without a mask" in errors
+    assert "8 x images without a mask" in errors
+    assert all(f"bare{number}.png" in errors for number in range(7))
     assert not (tmp_path / "run").exists()
-    (data / "images" / "c.png").unlink()
+    for file in [*(data / "images").glob("bare*"), data / "images" / "c.png"]:
+        file.unlink()
     code, _, errors = run("train", tmp_path / "run", "--data", data, "--device", "cpu")
     assert code == 2
     assert len(errors.splitlines()) == 1

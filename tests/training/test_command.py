@@ -200,6 +200,19 @@ def test_mistakes_stop_a_run_before_it_begins(
     train([str(data)], out, skip_bad=True, **options)
     assert (out / "weights.safetensors").is_file()
     assert "1 x images without a mask" in caplog.text
+    assert "passed over" not in caplog.text
+
+
+def test_images_that_show_nothing_are_told_in_a_line(
+    tmp_path: Path, data: Path, small_config: ModelConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    train([str(data)], tmp_path / "before", **small_run(tmp_path, small_config))
+    assert caplog.messages == []
+    for stem in "ab":
+        (data / "images" / f"{stem}.png").write_bytes((data / "images" / "one.png").read_bytes())
+        Image.fromarray(np.zeros((64, 64), np.uint8)).save(data / "masks" / f"{stem}.png")
+    train([str(data)], tmp_path / "run", **small_run(tmp_path, small_config))
+    assert caplog.messages == ["passed over: 2 x images where nothing is labelled"]
 
 
 def test_a_run_from_a_packed_file_of_the_same_pixels_is_the_same(

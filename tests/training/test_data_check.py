@@ -257,12 +257,36 @@ def test_a_report_names_some_and_writes_all(tmp_path: Path) -> None:
     assert "7 x images without a mask" in text
     assert "set/images/1.png\n  ... and 5 more" in text
     assert "set/images/2.png" not in text
+    assert text.endswith("check-data without --examples names every file\n")
+    whole = report.text()
+    assert all(f"set/images/{i}.png" in whole for i in range(7))
+    assert "more" not in whole
+    assert "--examples" not in whole
     report.write(tmp_path / "deep" / "list.tsv")
     lines = (tmp_path / "deep" / "list.tsv").read_text().splitlines()
     assert lines[0] == "no mask\tset/images/0.png\t"
     assert lines[7] == "image\tset/x.png\tcut short"
     with pytest.raises(PvpuError, match="list of problems cannot be written"):
         report.write(tmp_path / "deep")
+
+
+def test_a_refusal_names_every_file(tmp_path: Path) -> None:
+    add(tmp_path, "good")
+    for number in range(8):
+        add(tmp_path, f"bare{number}", mask=None)
+    with pytest.raises(BadDataError) as caught:
+        CheckedSources([tmp_path]).usable()
+    for number in range(8):
+        assert f"bare{number}.png" in str(caught.value)
+
+
+def test_what_is_passed_over_is_counted_in_a_line() -> None:
+    kinds = ["empty", "small", "empty", "no mask"]
+    report = DataReport(tuple(Problem(kind, "set", f"set/{kind}.png") for kind in kinds))
+    assert report.passed_over() == (
+        "2 x images where nothing is labelled, 1 x images with specks only"
+    )
+    assert DataReport((Problem("no mask", "set", "a.png"),)).passed_over() == ""
 
 
 def test_a_single_mistake_is_one_sentence() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,7 +11,10 @@ from napari_pvpu.errors import DatasetError, PvpuError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["KINDS", "BadDataError", "DataReport", "Kind", "Problem", "SourceCount"]
+__all__ = ["A_FEW", "KINDS", "BadDataError", "DataReport", "Kind", "Problem", "SourceCount"]
+
+A_FEW = 5
+"""Files to name of each kind of problem where a report is not what was asked for."""
 
 
 class Kind(NamedTuple):
@@ -117,13 +121,19 @@ class DataReport:
         """Images that can be trained on."""
         return sum(count.usable for count in self.counts.values())
 
-    def text(self, examples: int = 5) -> str:
+    def passed_over(self) -> str:
+        """Return how many images are passed over though nothing is wrong with them, and why."""
+        counts = Counter(problem.kind for problem in self.problems)
+        passed = [name for name, kind in KINDS.items() if kind.passed_over and counts[name]]
+        return ", ".join(f"{counts[name]} x {KINDS[name].title}" for name in passed)
+
+    def text(self, examples: int | None = None) -> str:
         """Return the report as lines of text.
 
         Parameters
         ----------
-        examples : int
-            Files to name of each kind of problem.
+        examples : int, optional
+            Files to name of each kind of problem; all by default.
         """
         lines = [
             f"{name}: {count.usable} of {count.images} images can be used, {count.objects} objects"
@@ -139,10 +149,12 @@ class DataReport:
             lines += [
                 f"  {p.file}" + (f": {p.detail}" if p.detail else "") for p in found[:examples]
             ]
-            if len(found) > examples:
+            if examples is not None and len(found) > examples:
                 lines.append(f"  ... and {len(found) - examples} more")
         if not self.problems:
             lines.append("no problem was found")
+        elif examples is not None and max(map(len, by_kind.values())) > examples:
+            lines.append("\ncheck-data without --examples names every file")
         return "\n".join(lines) + "\n"
 
     def write(self, path: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_pvpu.errors import ConfigError, PvpuError
-from napari_pvpu.training.data_report import BadDataError
+from napari_pvpu.training.data_report import A_FEW, BadDataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -61,7 +61,7 @@ def launch(command: Command, values: dict[str, Any]) -> Outcome:
     except BadDataError as error:
         if len(error.report.mistakes) < 2:
             raise
-        after = "nothing was done; --skip-bad goes on without them, check-data lists them all"
+        after = "nothing was done; --skip-bad goes on without them"
         return Outcome(f"{error.report.text()}\n{after}\n", 2)
     return outcome
 
@@ -127,7 +127,7 @@ def pack_sources(
     from napari_pvpu.training.packing import pack
 
     result = pack(sources, out, quality=None if lossless else quality, **options)
-    left_out = "" if not result.report.problems else "\n" + result.report.text()
+    left_out = "" if not result.report.problems else "\n" + result.report.text(A_FEW)
     return Outcome(result.text() + left_out)
 
 
@@ -136,7 +136,7 @@ def check(
     sources: Sequence[Path],
     images: Path | None,
     min_area: int,
-    examples: int,
+    examples: int | None,
     list_file: Path | None,
 ) -> Outcome:
     """List what is wrong with training data; see `check_data`."""

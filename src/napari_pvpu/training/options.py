@@ -106,7 +106,9 @@ _SKIP_BAD = Option(
 )
 _DEVICE = Option("device", str, "auto, cpu or cuda.", "auto")
 _WORKERS = Option("workers", int, "Processes that make synthetic scenes.", 2, least=1)
-_EXAMPLES = Option("examples", int, "Files to name of each kind of problem.", 5, least=0)
+_EXAMPLES = Option(
+    "examples", int, "Files to name of each kind of problem; all by default.", least=0
+)
 
 TRAIN = Command(
     "train",

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_pvpu.errors import DatasetError
 from napari_pvpu.training.data_check import CheckedSources
+from napari_pvpu.training.data_report import A_FEW
 from napari_pvpu.training.datasets import Atlas
 from napari_pvpu.training.engine import DataEngine, SceneStreamConfig
 from napari_pvpu.training.processes import first_alone, is_first
@@ -117,7 +118,8 @@ def read_pairs(
     sources, images, min_area
         See `load_sources`.
     skip_bad : bool
-        Leave out what cannot be used instead of refusing all; a warning says what.
+        Leave out what cannot be used instead of refusing all; a warning says what. Images that
+        show no object are left out in any case; a line says how many.
 
     Returns
     -------
@@ -132,8 +134,12 @@ def read_pairs(
     checked = CheckedSources(sources, images, min_area)
     pairs: list[Pair] = [(e.image, e.labels, e.group) for e in checked.usable(skip_bad)]
     report = checked.report()
-    if not report.ok and is_first():
-        LOGGER.warning("trains on the rest of the data\n%s", report.text())
+    if is_first():
+        if not report.ok:
+            LOGGER.warning("trains on the rest of the data\n%s", report.text(A_FEW))
+        elif report.problems:
+            # No mistake, but who expects all images to be learnt from has to hear of it.
+            LOGGER.warning("passed over: %s", report.passed_over())
     return pairs
 
 
