@@ -37,7 +37,6 @@ __all__ = ["MACRO_CURVES", "SET_CURVES", "machine_text", "report_text"]
 MACRO_CURVES = "pictures/curves.svg"
 SET_CURVES = "pictures/curves-by-set.svg"
 
-_LISTED_WITHOUT_PICTURES = 3
 _PICTURES_IN_A_ROW = 5
 _FIRST = {
     "click": "Clicks",
@@ -194,11 +193,11 @@ def _failures(found: Collected, pictures: bool) -> str:
     if not pictures:
         rows = [["set", "image", "object", "pixels", *(f"IoU@{k}" for k in _shown(at))]]
         for name, result in clicks.items():
-            for case in worst_objects(result, _LISTED_WITHOUT_PICTURES):
+            for case in worst_objects(result):
                 rows.append([name, *_told(case, at)])
         return (
-            f"## The worst objects\n\nThe {_LISTED_WITHOUT_PICTURES} with the lowest IoU after "
-            f"{at} clicks of each set.\n\n" + markdown_table(rows)
+            f"## The worst objects\n\nThe {WORST} of each set with the lowest IoU after {at} "
+            "clicks.\n\n" + markdown_table(rows)
         )
     text = (
         f"## The worst objects\n\nThe {WORST} of each set with the lowest IoU after {at} clicks, "
