@@ -171,6 +171,11 @@ def test_pictures_can_be_read(report: Path) -> None:
         words.append({text.text for text in root.iter("{http://www.w3.org/2000/svg}text")})
         assert {"clicks", "box first", "scribble first", "mixed", "interactions"} <= words[-1]
     assert {"disks", "far|out"} <= words[0]
+    # The one over all sets shows what the kinds of prompts are held against, too.
+    assert {"clicks, EM on", "mixed, EM on", "otsu", "watershed"} <= words[1]
+    assert not {"clicks, EM on", "otsu"} & words[0]
+    glance = sections(report)["At a glance"]
+    assert "hollow marks: EM value propagation on. Grey: classical methods" in glance
     cases = sorted((report / "pictures").glob("*/*.webp"))
     assert len(cases) == 4
     for path in cases:

@@ -137,7 +137,7 @@ def build_report(
     text = report_text(found, curves=curves, pictures=pictures)
     out.mkdir(parents=True, exist_ok=True)
     if curves:
-        draw_macro_curves(found.kinds, out / MACRO_CURVES)
+        draw_macro_curves(found.kinds, out / MACRO_CURVES, found.em, found.baselines)
         if len(found.sets) > 1:
             draw_set_curves(found.kinds, out / SET_CURVES)
     _copy_pictures(drawn, out / "pictures", found.sets, keep=pictures)

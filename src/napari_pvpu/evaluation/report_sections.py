@@ -115,6 +115,10 @@ def _glance(found: Collected, curves: bool) -> str:
         text += (
             f"\n![Mean IoU after each interaction]({MACRO_CURVES})\n\nBands are one standard error."
         )
+        if found.em:
+            text += " Dashed, with hollow marks: EM value propagation on."
+        if found.baselines:
+            text += " Grey: classical methods on the same clicks."
         settings = found.first["settings"]
         if _most(found) > settings.get("iou_to", max(IOU_AT)):
             text += (
