@@ -147,6 +147,49 @@ def test_answer_holds_from_now_on_if_wished(controller, crossing) -> None:
     assert 3 in controller.session.objects
 
 
+def answer(question, text: str) -> None:
+    next(each for each in question.buttons() if each.text() == text).click()
+
+
+@pytest.mark.parametrize(
+    ("button", "owner"), [("Leave them to the others", 2), ("Take them", 1), (None, 2)]
+)
+def test_user_is_asked_about_an_edit(controller, adopted, notices, button, owner) -> None:
+    controller.overlap = "ask"
+    controller.open_object(1)
+    assert controller.accept() == 1
+    controller.grow_object()
+    assert "20 to object 2" in controller.question.text()
+    assert adopted.data[30, 50] == 2
+    if button is None:
+        controller.question.reject()
+    else:
+        answer(controller.question, button)
+    assert adopted.data[30, 50] == owner
+    assert (adopted.data[19, 40] == 1) == (button is not None)
+    assert not [notice for notice in notices() if "overlap=" in notice]
+
+
+def test_edit_of_an_object_at_work_goes_on_after_the_answer(controller, crossing) -> None:
+    controller.overlap = "ask"
+    controller.grow_object()
+    assert 3 not in controller.session.objects
+    answer(controller.question, "Take them")
+    assert controller.question is None, "one question for one action"
+    assert controller.history[-1] == "Grow object 3"
+    assert crossing.data[34, 31] == 3, "a pixel of object 1 that the growth has come to"
+    assert not controller.workspace.has_object
+
+
+def test_edit_is_dropped_with_the_question(controller, crossing) -> None:
+    controller.overlap = "ask"
+    controller.grow_object()
+    controller.question.reject()
+    assert controller.accept() is None
+    answer(controller.question, "Take them")
+    assert controller.history[-1] == "Accept object 3", "nothing is left of the edit before"
+
+
 def test_question_goes_when_napari_is_closed(controller, crossing, qtbot) -> None:
     controller.overlap = "ask"
     controller.accept()

@@ -134,6 +134,23 @@ def test_colours_of_doubt_are_told_apart() -> None:
     assert color_of(3) == color_of(1)
 
 
+def test_user_is_asked_whose_pixels_an_object_is_joined_with(begin, viewer, notices) -> None:
+    controller, _ = begin(planes=2)
+    labels = np.zeros((2, 96, 128), np.uint16)
+    labels[0, 20:40, 30:50], labels[0, 20:40, 50:70] = 1, 2
+    controller.adopt(viewer.add_labels(labels, name="theirs"))
+    controller.overlap = "ask"
+    controller.show_object(1)
+    controller.session.open_mask(np.ones((10, 20), bool), offset=(25, 40))
+    controller.workspace.follow()
+    controller.accept_into()
+    assert "100 to object 2" in controller.question.text()
+    next(each for each in controller.question.buttons() if each.text() == "Take them").click()
+    assert controller.session.labels[0, 30, 55] == 1
+    assert controller.history[-1] == "Accept as object 1"
+    assert not [notice for notice in notices() if "overlap=" in notice]
+
+
 @pytest.mark.parametrize("keep", [True, False], ids=["stop", "cancel"])
 def test_carrying_can_be_left(begin, viewer, qtbot, keep) -> None:
     controller, _ = begin(planes=16)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_info
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from napari_pvpu.napari_side.picking import Picked
     from napari_pvpu.session import Session
+    from napari_pvpu.session_settings import OverlapRule
 
 __all__ = ["Editing"]
 
@@ -108,23 +110,25 @@ class Editing(LabelWork):
 
     def fill_holes(self) -> None:
         """Fill the holes of the object."""
-        self._edit(lambda session, target: session.fill_holes(target))
+        self._edit(lambda session, target, rule: session.fill_holes(target, overlap=rule))
 
     def smooth_object(self) -> None:
         """Make the object's outline even."""
-        self._edit(lambda session, target: session.smooth(target, SMOOTHING_RADIUS))
+        self._edit(
+            lambda session, target, rule: session.smooth(target, SMOOTHING_RADIUS, overlap=rule)
+        )
 
     def grow_object(self) -> None:
         """Make the object larger by a pixel all round."""
-        self._edit(lambda session, target: session.grow(target, ONE_PIXEL))
+        self._edit(lambda session, target, rule: session.grow(target, ONE_PIXEL, overlap=rule))
 
     def shrink_object(self) -> None:
         """Make the object smaller by a pixel all round."""
-        self._edit(lambda session, target: session.shrink(target, ONE_PIXEL))
+        self._edit(lambda session, target, _: session.shrink(target, ONE_PIXEL))
 
     def remove_small_parts(self) -> None:
         """Ask how small parts of the object may be, and leave the smaller ones out."""
-        target = self._settled_target()
+        target = self._coming_target()
         if target is not None:
             text = f"Pixels that a part of object {target} must have at least:"
             limits = (self.min_size or SMALL, 1, 10**9)
@@ -132,20 +136,20 @@ class Editing(LabelWork):
 
     def remove_small(self, min_area: int) -> None:
         """Leave out parts of the object, in this plane, that have fewer pixels."""
-        self._edit(lambda session, target: session.remove_small(target, min_area))
+        self._edit(lambda session, target, _: session.remove_small(target, min_area))
 
     def relabel_object(self) -> None:
         """Ask for another id of the object, and give it that."""
-        target, workspace = self._settled_target(), self._workspace
+        target, workspace = self._coming_target(), self._workspace
         if target is not None and workspace is not None and workspace.session is not None:
-            free = max(workspace.session.objects, default=0) + 1
+            free = max((*workspace.session.objects, target)) + 1
             text = f"New number of object {target}:"
             self._ask_number("Number of the object", text, (free, 1, 65535), self.relabel)
 
     def relabel(self, new: int) -> None:
         """Give the object another id."""
 
-        def change(session: Session, target: int) -> None:
+        def change(session: Session, target: int, _: OverlapRule | None) -> None:
             session.relabel(target, new)
             self._selected = new
 
@@ -159,16 +163,17 @@ class Editing(LabelWork):
 
     def merge_with(self, object_id: int) -> None:
         """Make one object of the one touched last and another."""
-        self._edit(lambda session, target: session.merge([target, object_id]))
+        self._edit(lambda session, target, _: session.merge([target, object_id]))
 
     def split_object(self) -> None:
         """Let the next line drawn cut the object in two."""
-        target = self._settled_target()
-        if target is None or self._workspace is None:
-            return
-        self._workspace.cutting = target
-        self.use_scribbles()
-        show_info(f"Draw a line right across object {target} to cut it in two.")
+        self._with_target(self._begin_cut)
+
+    def _begin_cut(self, target: int, rule: OverlapRule | None = None) -> None:
+        if self._workspace is not None:
+            self._workspace.cutting = target
+            self.use_scribbles()
+            show_info(f"Draw a line right across object {target} to cut it in two.")
 
     def _ask_number(
         self, title: str, text: str, limits: tuple[int, int, int], answer: Callable[[int], None]
@@ -176,20 +181,47 @@ class Editing(LabelWork):
         """Ask for a number, `limits` being what is proposed, the least and the most."""
         self._ask(ask_number(title, text, *limits, answer))
 
-    def _edit(self, change: Callable[[Session, int], Any]) -> None:
-        target = self._settled_target()
-        if target is not None and self._workspace is not None:
-            self._workspace.perform(lambda session: change(session, target))
-            self.changed.emit()
+    def _edit(self, change: Callable[[Session, int, OverlapRule | None], Any]) -> None:
+        """Change the object, having asked whose the pixels are if that is the rule for overlaps."""
+        self._with_target(partial(self._change, change))
 
-    def _settled_target(self) -> int | None:
-        """Return the object that edits are for, accepted if it was open; tell if there is none."""
+    def _change(
+        self,
+        change: Callable[[Session, int, OverlapRule | None], Any],
+        target: int,
+            return
+
+        def work(rule: OverlapRule | None) -> Any:
+            rule = rule or known_rule
+            return workspace.perform(lambda session: change(session, target, rule), asks=True)
+
+        self._try(workspace, work, lambda result, rule: None)
+        self.changed.emit()
+
+    def _with_target(self, go_on: Callable[[int, OverlapRule | None], None]) -> None:
+        """Go on with the object that edits are for, accepted if it was open; tell if none is."""
         self.wait()
+        workspace = self._workspace
+        if workspace is not None and workspace.has_object:
+            self._accept_and(go_on)
+        elif workspace is not None:
+            target = self._coming_target()
+            if target is not None:
+                go_on(target, None)
+
+    def _coming_target(self) -> int | None:
+        """Return what the object that edits are for is, or will be once accepted; tell if none."""
+        self.wait()
+        workspace = self._workspace
+        session = workspace.session if workspace is not None else None
+        if workspace is None or session is None:
+        known_rule: OverlapRule | None = None,
+    ) -> None:
         workspace = self._workspace
         if workspace is None:
             return None
-        if workspace.has_object:
-            return self.accept()
+        if workspace.has_object and session.opened is None:
+            return session.next_id
         target = self.target
         if target is None:
             show_info(NO_TARGET)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_pvpu.errors import OverlapError, SessionError
 from napari_pvpu.napari_side.questions import ask_overlap
@@ -11,6 +11,8 @@ from napari_pvpu.napari_side.tools import Tools
 from napari_pvpu.napari_side.workspace import SETTINGS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from qtpy.QtWidgets import QDialog
 
     from napari_pvpu.napari_side.workspace import Workspace
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from napari_pvpu.session_settings import OverlapRule
 
 __all__ = ["Steps"]
+
+Result = TypeVar("Result")
 
 
 class Steps(Tools):
@@ -29,6 +33,8 @@ class Steps(Tools):
         self._accepting = False
         self._question: QDialog | None = None
         self._closed: QDialog | None = None
+        self._going_on: Callable[[int, OverlapRule | None], None] | None = None
+        """What waits for the answer to a question about the object at work."""
         self._selected: int | None = None
         """Accepted object that was touched last."""
 
@@ -63,29 +69,74 @@ class Steps(Tools):
 
     def _accept(self, workspace: Workspace) -> int | None:
         """Accept, and ask whose the pixels are that others have, if that is the rule."""
-        try:
-            object_id = workspace.accept()
-        except OverlapError as error:
-            self._ask(ask_overlap(error, partial(self._on_overlap, workspace)))
-            return None
+        return self._try(workspace, workspace.accept, self._on_accepted)
+
+    def _accept_and(self, go_on: Callable[[int, OverlapRule | None], None]) -> None:
+        """Accept and go on with the object, be it when the user has been asked about it.
+
+        `go_on` gets the object's id and what the user has answered, for one action asks once.
+        """
+        before = self._question
+        object_id = self.accept()
         if object_id is not None:
-            self._selected = object_id
-        return object_id
+            go_on(object_id, None)
+        elif self._question is not before:
+            self._going_on = go_on
+
+    def _on_accepted(self, object_id: int, rule: OverlapRule | None) -> None:
+        self._selected = object_id
+        go_on, self._going_on = self._going_on, None
+        if go_on is not None:
+            go_on(object_id, rule)
+
+    def _try(
+        self,
+        workspace: Workspace,
+        work: Callable[[OverlapRule | None], Result | None],
+        then: Callable[[Result, OverlapRule | None], None],
+    ) -> Result | None:
+        """Do what may take pixels of others, and ask first whose they are, if that is the rule.
+
+        Parameters
+        ----------
+        workspace : Workspace
+            At work now; nothing is done once another is.
+        work : callable
+            Gets a rule, None for the session's; raises `OverlapError` if that is to ask.
+        then : callable
+            Gets what `work` returned, unless that was None, and the rule; after the user's
+            answer, too.
+        """
+        try:
+            result = work(None)
+        except OverlapError as error:
+            self._ask(ask_overlap(error, partial(self._on_overlap, workspace, work, then)))
+            return None
+        if result is not None:
+            then(result, None)
+        return result
 
     @property
     def question(self) -> QDialog | None:
         """What the user is being asked; None if nothing."""
         return self._question
 
-    def _on_overlap(self, workspace: Workspace, rule: OverlapRule, always: bool) -> None:
-        """Accept with the user's answer, unless another image is at work by now."""
+    def _on_overlap(
+        self,
+        workspace: Workspace,
+        work: Callable[[OverlapRule | None], Result | None],
+        then: Callable[[Result, OverlapRule | None], None],
+        rule: OverlapRule,
+        always: bool,
+    ) -> None:
+        """Do what was asked about with the user's answer, unless another image is at work now."""
         if workspace is not self._workspace:
             return
         if always:
             self.overlap = rule
-        object_id = workspace.accept(rule)
-        if object_id is not None:
-            self._selected = object_id
+        result = work(rule)
+        if result is not None:
+            then(result, rule)
         self.changed.emit()
 
     def _ask(self, question: QDialog) -> None:
@@ -96,7 +147,7 @@ class Steps(Tools):
 
     def _on_question_closed(self, result: int) -> None:
         # Kept until the next one: without it Qt would delete the dialog under its own feet.
-        self._closed, self._question = self._question, None
+        self._closed, self._question, self._going_on = self._question, None, None
 
     def _drop_question(self) -> None:
         if self._question is not None:

@@ -114,11 +114,11 @@ class VolumeEdits(Editing):
         else:
             self._perform(lambda session: session.lose(target))
 
-    def _perform(self, work: Any) -> Any:
+    def _perform(self, work: Any, *, asks: bool = False) -> Any:
         self.wait()
         result = None
         if self._workspace is not None:
-            result = self._workspace.perform(work)
+            result = self._workspace.perform(work, asks=asks)
             self._tracks.update(self._viewer(), self._workspace)
         self.changed.emit()
         return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_info
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari_pvpu.propagating import Propagating
     from napari_pvpu.records import ChangedRegion
     from napari_pvpu.session import Session
+    from napari_pvpu.session_settings import OverlapRule
 
 __all__ = ["VOLUME_KEYS", "Underway", "Volumes"]
 
@@ -158,10 +159,12 @@ class Volumes(VolumeEdits):
             return
         if workspace.has_object:
             follows, self._follows = self._follows, False
-            self.accept()  # what is at work is what the user means
+            # What is at work is what the user means.
+            self._accept_and(lambda *_: self._propagate(first, last, within=within))
             self._follows = follows
+            return
         target = self.target
-        if target is None or workspace.has_object:
+        if target is None:
             show_info(NO_OBJECT)
             return
         low, high = self._range if within else (None, None)
@@ -251,11 +254,17 @@ class Volumes(VolumeEdits):
 
     def accept_into(self) -> None:
         """Keep the object at work as the mask, in this plane, of the object touched last."""
-        target = self.target
-        if target is None:
+        target, workspace = self.target, self._workspace
+        if target is None or workspace is None:
             self.accept()
+
+        def work(rule: OverlapRule | None) -> Any:
+            return self._perform(lambda each: each.accept_into(target, overlap=rule), asks=True)
+
             return
         with self._holding():
-            joined = self._perform(lambda session: session.accept_into(target))
-        if joined is not None and self._follows:
-            self._follow_correction(joined)
+            self._try(workspace, work, lambda joined, rule: self._on_joined(joined))
+
+    def _on_joined(self, object_id: int) -> None:
+        if self._follows:
+            self._follow_correction(object_id)
