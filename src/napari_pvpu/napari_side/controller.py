@@ -208,6 +208,20 @@ class Controller(Comparing, SeriesActions, Volumes):
         """Show a cross that draws by keys in place of the mouse, or put it away."""
         self.key_cursor.toggle()
 
+    def in_turn(self, action: str, *arguments: object) -> None:
+        """Do an action once those before it are done, as keys, buttons and commands have it done.
+
+        In a script call the method itself, which has been done when it returns.
+
+        Parameters
+        ----------
+        action : str
+            Name of a method of the controller.
+        *arguments
+            What to call it with.
+        """
+        self._turns.take(action, *arguments)
+
     # For the console
 
     @property
@@ -254,7 +268,7 @@ class Controller(Comparing, SeriesActions, Volumes):
             work = self._workspace
             results = work.results if work is not None and work.session is not None else None
             if action in SERIES_KEYS or (results is not None and results.layer is layer):
-                self._turns.take(action)
+                self.in_turn(action)
             else:
                 getattr(layer, action)()
 
@@ -279,7 +293,7 @@ class Controller(Comparing, SeriesActions, Volumes):
             if action == "accept" and str(layer.mode) == "polygon":
                 show_info("A double click ends the polygon; then Enter keeps the object.")
                 return
-            self._turns.take(action)
+            self.in_turn(action)
 
         return on_key
 

@@ -73,7 +73,7 @@ class PanelKeys(QObject):
         elif key == "Enter" and isinstance(focus, QAbstractItemView):
             focus.activated.emit(focus.currentIndex())
         else:
-            getattr(self._controller, action)()
+            self._controller.in_turn(action)
             if action == "keyboard_cursor":
                 focus_canvas(self._panel)
 

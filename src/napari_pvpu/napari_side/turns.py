@@ -1,7 +1,7 @@
-"""Actions by keys one after the other, in the order of the keys.
+"""Actions by keys, buttons and commands one after the other, in the order in which they are asked.
 
-An action may have to wait for an answer, and lets Qt go on meanwhile. Keys that are pressed then
-are kept until it is done: the canvas refuses a key within a key, and an undo in the midst of an
+An action may have to wait for an answer, and lets Qt go on meanwhile. What is asked for then is
+kept until it is done: the canvas refuses a key within a key, and an undo in the midst of an
 acceptance would take back something else.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, QTimer
@@ -41,18 +42,20 @@ class Turns(QObject):
         self._wanted: deque[Callable[[], object]] = deque()
         self._at_it = False
 
-    def take(self, name: str) -> None:
+    def take(self, name: str, *arguments: object) -> None:
         """Have an action done.
 
         Parameters
         ----------
         name : str
             Of the stage's method.
+        *arguments
+            What to call it with.
         """
         stage = self._stage()
         if stage is None:
             return
-        action = getattr(stage, name)
+        action = partial(getattr(stage, name), *arguments)
         may_wait = stage.busy and not name.startswith(QUICK)
         if self._wanted or self._at_it or stage.waiting or may_wait:
             self._wanted.append(action)

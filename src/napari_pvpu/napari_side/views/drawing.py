@@ -12,7 +12,7 @@ from superqt import QLabeledDoubleSlider, QToggleSwitch
 from napari_pvpu.napari_side.controller import Tool
 from napari_pvpu.napari_side.icons import draw_icon
 from napari_pvpu.napari_side.views.looks import ON_NEGATIVE, ON_POSITIVE
-from napari_pvpu.napari_side.views.widgets import button, check, row, with_tip
+from napari_pvpu.napari_side.views.widgets import button, check, in_turn, row, with_tip
 
 if TYPE_CHECKING:
     from napari_pvpu.napari_side.controller import Controller
@@ -65,7 +65,7 @@ class Drawing(QWidget):
             for first in range(0, len(buttons), PER_ROW):
                 layout.addLayout(row(*buttons[first : first + PER_ROW]))
         for tool, _, action, _ in TOOLS:
-            self.tools[tool].clicked.connect(getattr(controller, action))
+            self.tools[tool].clicked.connect(in_turn(controller, action))
         self.positive.clicked.connect(self._choose_positive)
         self.negative.clicked.connect(self._choose_negative)
 

@@ -57,7 +57,7 @@ class HistorySection(QWidget):
             self.steps.setCurrentRow(row)
 
     def _on_item(self, item: QListWidgetItem) -> None:
-        self._controller.go_to(int(item.data(Qt.ItemDataRole.UserRole)))
+        self._controller.in_turn("go_to", int(item.data(Qt.ItemDataRole.UserRole)))
 
 
 def _step(title: str, position: int) -> QListWidgetItem:

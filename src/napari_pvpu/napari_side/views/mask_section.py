@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QPushButton, QWidg
 from superqt import QLabeledDoubleSlider, QLabeledSlider
 
 from napari_pvpu.napari_side.overlay_layers import HINT, PROBABILITY, UNCERTAINTY
+from napari_pvpu.napari_side.views.widgets import in_turn
 
 if TYPE_CHECKING:
     from napari_pvpu.napari_side.controller import Controller
@@ -66,7 +67,7 @@ class MaskSection(QWidget):
             box.toggled.connect(partial(controller.show_overlay, name))
             form.addRow(box)
         form.addRow(self.best)
-        self.best.clicked.connect(controller.return_to_best)
+        self.best.clicked.connect(in_turn(controller, "return_to_best"))
         self.smoothing.valueChanged.connect(self._on_smoothing)
         self.min_size.valueChanged.connect(self._on_min_size)
         self.overlap.activated.connect(self._on_overlap)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel, Qt
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QTableView, QVBoxLayout, QWidget
 
-from napari_pvpu.napari_side.views.widgets import button, row
+from napari_pvpu.napari_side.views.widgets import button, in_turn, row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -114,9 +114,9 @@ class ObjectsSection(QWidget):
         layout.addLayout(row(self.previous, self.following, self.skip))
         self.table.clicked.connect(self._on_click)
         self.table.activated.connect(self._on_activated)
-        self.previous.clicked.connect(controller.previous_uncertain)
-        self.following.clicked.connect(controller.next_uncertain)
-        self.skip.clicked.connect(controller.skip)
+        self.previous.clicked.connect(in_turn(controller, "previous_uncertain"))
+        self.following.clicked.connect(in_turn(controller, "next_uncertain"))
+        self.skip.clicked.connect(in_turn(controller, "skip"))
 
     def render_state(self) -> None:
         """Show the state of the controller."""

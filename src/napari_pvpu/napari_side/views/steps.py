@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QFileDialog, QMenu, QVBoxLayout, QWidget
 
 from napari_pvpu.napari_side.exporting import file_filters
 from napari_pvpu.napari_side.icons import draw_icon
-from napari_pvpu.napari_side.views.widgets import button, menu_entry, row
+from napari_pvpu.napari_side.views.widgets import button, in_turn, menu_entry, row
 
 if TYPE_CHECKING:
     from napari_pvpu.napari_side.controller import Controller
@@ -73,19 +73,19 @@ class StepButtons(QWidget):
         layout.addLayout(row(*others))
         layout.addLayout(row(self.edit, self.export))
         for action, each in self.steps.items():
-            each.clicked.connect(getattr(controller, action))
+            each.clicked.connect(in_turn(controller, action))
 
     def _edit_menu(self) -> QMenu:
         menu = QMenu(self)
         self.edits = {}
         for action, text in EDITS:
             entry = menu_entry(menu, text, action)
-            entry.triggered.connect(getattr(self._controller, action))
+            entry.triggered.connect(in_turn(self._controller, action))
             self.edits[action] = entry
         menu.addSeparator()
         for action, text in LABELS:
             self.edits[action] = menu.addAction(text)
-            self.edits[action].triggered.connect(getattr(self._controller, action))
+            self.edits[action].triggered.connect(in_turn(self._controller, action))
         return menu
 
     def _export_menu(self) -> QMenu:
@@ -93,9 +93,9 @@ class StepButtons(QWidget):
         self._exports: dict[str, QAction] = {}
         self._below_formats = menu.addSeparator()
         self.measure = menu_entry(menu, "Measurements in napari's table")
-        self.measure.triggered.connect(self._controller.measure)
+        self.measure.triggered.connect(in_turn(self._controller, "measure"))
         self.copy = menu_entry(menu, "Copy as Python")
-        self.copy.triggered.connect(self._controller.copy_as_python)
+        self.copy.triggered.connect(in_turn(self._controller, "copy_as_python"))
         menu.aboutToShow.connect(self._offer_formats)
         return menu
 

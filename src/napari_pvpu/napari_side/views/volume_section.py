@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 
 from napari_pvpu.export.track_formats import TRACK_FORMATS
 from napari_pvpu.napari_side.views.confidence_strip import ConfidenceStrip
-from napari_pvpu.napari_side.views.widgets import button, combo, fill, row
+from napari_pvpu.napari_side.views.widgets import button, combo, fill, in_turn, row
 
 if TYPE_CHECKING:
     from napari_pvpu.napari_side.controller import Controller
@@ -122,16 +122,16 @@ class VolumeSection(QWidget):
 
     def _connect(self) -> None:
         controller = self._controller
-        self.back.clicked.connect(controller.propagate_back)
-        self.both.clicked.connect(controller.propagate)
-        self.forward.clicked.connect(controller.propagate_forward)
-        self.join.clicked.connect(controller.accept_into)
-        self.end.clicked.connect(controller.end_here)
+        self.back.clicked.connect(in_turn(controller, "propagate_back"))
+        self.both.clicked.connect(in_turn(controller, "propagate"))
+        self.forward.clicked.connect(in_turn(controller, "propagate_forward"))
+        self.join.clicked.connect(in_turn(controller, "accept_into"))
+        self.end.clicked.connect(in_turn(controller, "end_here"))
         self.stop.clicked.connect(controller.stop_propagation)
         self.cancel.clicked.connect(controller.cancel_propagation)
-        self.divide.clicked.connect(controller.divide_here)
-        self.lose.clicked.connect(controller.lose_here)
-        self.show_tracks.triggered.connect(controller.show_tracks)
+        self.divide.clicked.connect(in_turn(controller, "divide_here"))
+        self.lose.clicked.connect(in_turn(controller, "lose_here"))
+        self.show_tracks.triggered.connect(in_turn(controller, "show_tracks"))
         self.strip.chosen.connect(controller.go_to_position)
         self.follows.toggled.connect(self._on_follows)
         self.axis.activated.connect(self._on_axis)

@@ -20,6 +20,9 @@ from qtpy.QtWidgets import (
 from napari_pvpu.napari_side.shortcuts import as_shown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_pvpu.napari_side.controller import Controller
     from napari_pvpu.napari_side.shortcuts import Shortcuts
 
 __all__ = [
@@ -28,6 +31,7 @@ __all__ = [
     "check",
     "combo",
     "fill",
+    "in_turn",
     "menu_entry",
     "row",
     "tell_keys",
@@ -42,6 +46,11 @@ def button(text: str, tip: str, action: str | None = None) -> QPushButton:
     # The keyboard stays with the canvas after a click on a button.
     made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     return made
+
+
+def in_turn(controller: Controller, action: str) -> Callable[..., None]:
+    """Return what a button or an entry does for an action, whatever its signal tells."""
+    return lambda *_: controller.in_turn(action)
 
 
 def with_tip(part: QWidget, tip: str, action: str | None = None) -> None:
