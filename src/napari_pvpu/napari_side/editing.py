@@ -9,7 +9,7 @@ from napari.utils.notifications import show_info
 from qtpy.QtCore import QTimer
 
 from napari_pvpu.napari_side.label_work import LabelWork
-from napari_pvpu.napari_side.picking import mask_of, pick
+from napari_pvpu.napari_side.picking import pick
 from napari_pvpu.napari_side.questions import ask_number
 
 if TYPE_CHECKING:
@@ -68,7 +68,10 @@ class Editing(LabelWork):
             self.changed.emit()
 
     def open_label(self, picked: Picked) -> None:
-        """Take up an object of any Labels layer, to correct it; that layer stays as it is."""
+        """Take up an object of any Labels layer, to correct it; that layer stays as it is.
+
+        Of a large plane it is looked for in the background; `wait` for it in a script.
+        """
         self.wait()
         workspace = self._workspace
         if workspace is None:
@@ -78,14 +81,7 @@ class Editing(LabelWork):
             if session is not None and picked.object_id in session.objects:
                 self.open_object(picked.object_id)
                 return
-
-        def take(session: Session) -> Any:
-            mask, offset = mask_of(picked, workspace.frame)
-            free = picked.object_id not in session.objects and picked.object_id <= 65535
-            return session.open_mask(mask, picked.object_id if free else None, offset=offset)
-
-        workspace.perform(take)
-        self.changed.emit()
+        self._take_label(picked, workspace)
 
     def open_at_cursor(self) -> None:
         """Take up the object under the mouse, as Alt+click does."""
@@ -189,6 +185,10 @@ class Editing(LabelWork):
         self,
         change: Callable[[Session, int, OverlapRule | None], Any],
         target: int,
+        known_rule: OverlapRule | None = None,
+    ) -> None:
+        workspace = self._workspace
+        if workspace is None:
             return
 
         def work(rule: OverlapRule | None) -> Any:
@@ -215,10 +215,6 @@ class Editing(LabelWork):
         workspace = self._workspace
         session = workspace.session if workspace is not None else None
         if workspace is None or session is None:
-        known_rule: OverlapRule | None = None,
-    ) -> None:
-        workspace = self._workspace
-        if workspace is None:
             return None
         if workspace.has_object and session.opened is None:
             return session.next_id

@@ -9,12 +9,17 @@ import numpy as np
 from napari.layers import Labels
 from napari.utils.notifications import show_info
 
-from napari_pvpu.errors import SessionError
+from napari_pvpu.errors import PvpuError, SessionError
+from napari_pvpu.napari_side.picking import ObjectScan
 from napari_pvpu.napari_side.steps import Steps
 from napari_pvpu.napari_side.telling import tell
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from napari_pvpu.napari_side.picking import Found, Picked
     from napari_pvpu.napari_side.workspace import Workspace
+    from napari_pvpu.records import ChangedRegion
     from napari_pvpu.session import Session
 
 __all__ = ["LabelWork"]
@@ -97,6 +102,39 @@ class LabelWork(Steps):
             tell,
         )
 
+    def _take_label(self, picked: Picked, workspace: Workspace) -> None:
+        """Open an object of somebody else's labels as soon as it is found."""
+        plane, session = workspace.frame.plane, workspace.session
+        try:
+            scan = ObjectScan(picked, workspace.frame)
+            quickly = scan.find() if scan.quick else None
+        except PvpuError as error:
+            tell(error)
+            return
+
+        def take(found: Found | None) -> None:
+            if (
+                found is None
+                or workspace is not self._workspace
+                or workspace.session is not session
+            ):
+                return
+            if workspace.frame.plane == plane:
+                workspace.perform(lambda session: _open_found(session, picked, found))
+                self.changed.emit()
+            else:
+                show_info(
+                    f"Object {picked.object_id} of “{picked.layer.name}” was found when another "
+                    "plane was at work; go back and Alt+click on it again."
+                )
+
+        if scan.quick:
+            take(quickly)
+            return
+        self._worker.submit(
+            "label", scan.find, take, tell, cancel=scan.stop, progress=lambda: scan.progress
+        )
+
     @property
     def kept_off(self) -> str | None:
         """Name of the layer whose labels objects keep off; None if they keep off nothing."""
@@ -122,7 +160,7 @@ class LabelWork(Steps):
         if tuple(data.shape) == shape:
             return data
         if tuple(data.shape) == frame.layer_shape:  # with an axis for the channels, or turned
-            return frame.planes_first(np.asarray(data))
+            return TurnedLabels(data, frame.places)
         raise SessionError(
             f"“{layer.name}” has labels of shape {tuple(data.shape)}, and the planes of "
             f"“{workspace.image.name}” give {shape}; Alt+click takes over single objects of labels "
@@ -151,6 +189,43 @@ class LabelWork(Steps):
             if theirs
             else "there is no Labels layer but ours; open or make one first"
         )
+
+
+def _open_found(session: Session, picked: Picked, found: Found) -> ChangedRegion:
+    """Take up a mask from elsewhere, under the number that it has there if that is free here."""
+    mask, offset = found
+    free = picked.object_id not in session.objects and picked.object_id <= 65535
+    return session.open_mask(mask, picked.object_id if free else None, offset=offset)
+
+
+class TurnedLabels:
+    """Labels of a layer with the axes of the image's planes first, turned when they are read.
+
+    Parameters
+    ----------
+    labels : array-like
+        As the layer has them.
+    places : tuple of int
+        Axes of the layer, in the order in which they are wanted; the others have one pixel.
+    """
+
+    def __init__(self, labels: Any, places: tuple[int, ...]) -> None:
+        self._labels, self._places = labels, places
+        self.shape = tuple(int(labels.shape[axis]) for axis in places)
+        self.ndim, self.dtype = len(places), np.dtype(labels.dtype)
+
+    def __getitem__(self, index: Any) -> npt.NDArray[Any]:
+        index = index if isinstance(index, tuple) else (index,)
+        index += (slice(None),) * (self.ndim - len(index))
+        asked: list[Any] = [0] * len(self._labels.shape)
+        for axis, part in zip(self._places, index, strict=True):
+            asked[axis] = part
+        kept = [axis for axis in self._places if isinstance(asked[axis], slice)]
+        order = [sorted(kept).index(axis) for axis in kept]
+        return np.asarray(self._labels[tuple(asked)]).transpose(order)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        return np.asarray(self[()], dtype)
 
 
 def _barred(labels: Any, shape: tuple[int, ...]) -> Any:

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 from napari.layers import Labels
 
+from napari_pvpu.array_reading import read_block
 from napari_pvpu.errors import SessionError
 from napari_pvpu.napari_side.layer_axes import unit_ratios
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    import numpy.typing as npt
     from napari.viewer import Viewer
 
     from napari_pvpu.napari_side.frame import Frame
     from napari_pvpu.napari_side.workspace import Workspace
 
-__all__ = ["Picked", "mask_of", "pick"]
+__all__ = ["Found", "ObjectScan", "Picked", "pick"]
+
+Found = tuple[npt.NDArray[np.bool_], tuple[int, int]]
+"""A mask, and (row, col) of its first pixel."""
+
+AT_ONCE = 2**22
+"""Pixels of a plane in memory that are looked through without a pause, in some milliseconds."""
+
+BLOCK = 2**22
+"""Pixels that are looked through in one go otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,62 +77,138 @@ def pick(viewer: Viewer, workspace: Workspace, position: Sequence[float]) -> Pic
     return None
 
 
-def mask_of(picked: Picked, frame: Frame) -> tuple[npt.NDArray[np.bool_], tuple[int, int]]:
-    """Return the mask of an object in the pixels of the image, and where it begins.
+class ObjectScan:
+    """One object looked for in a whole plane of a layer, with all pieces that it may be in.
 
-    The layer may lie anywhere and have pixels of another size; its last axes are those of the
-    image.
+    Made on the GUI thread, which asks napari where layers lie; `find` may run in any.
 
-    Returns
-    -------
-    mask : array, (h, w), bool
-        In the plane at work.
-    offset : (row, col)
-        Of its first pixel.
+    Parameters
+    ----------
+    picked : Picked
+        The object. Its layer may lie anywhere and have pixels of another size; its last axes are
+        those of the image.
+    frame : Frame
+        The image, in the plane at work.
 
     Raises
     ------
     SessionError
-        If no pixel of it lies in the image.
+        If the layer does not have the axes on the canvas.
     """
-    layer = picked.layer
-    full: Any = layer.data[0] if layer.multiscale else layer.data
-    index = np.round(
-        layer.world_to_data(np.array(picked.position[-layer.ndim :]) * picked.ratios)
-    ).astype(int)
-    shown = _shown_axes(layer, frame)
-    window = [slice(None) if axis in shown else at for axis, at in enumerate(index)]
-    plane = np.asarray(full[tuple(window)]) == picked.object_id
-    rows, cols = np.flatnonzero(plane.any(axis=1)), np.flatnonzero(plane.any(axis=0))
-    if not len(rows):
-        raise SessionError(f"“{layer.name}” holds no object {picked.object_id} here")
-    # The way from the layer's pixels to the image's is linear: three positions tell it.
-    start = index.astype(float)
-    corners = []
-    for step in ((0, 0), (1, 0), (0, 1)):
-        here = start.copy()
-        here[shown] = step
-        world = np.array(picked.position)
-        world[-layer.ndim :] = np.asarray(layer.data_to_world(here)) / picked.ratios
-        corners.append(frame.pixel_of_world(world[-frame.ndim :] * picked.image_ratios))
-    origin, down, right = np.array(corners)
-    way = np.stack([down - origin, right - origin], axis=1)
-    edges = [
-        (r, c) for r in (rows[0] - 0.5, rows[-1] + 0.5) for c in (cols[0] - 0.5, cols[-1] + 0.5)
-    ]
-    reached = np.array(edges) @ way.T + origin
-    first = np.maximum(np.floor(reached.min(axis=0)).astype(int), 0)
-    last = np.minimum(np.ceil(reached.max(axis=0)).astype(int) + 1, frame.shape)
-    if (first >= last).any():
-        raise SessionError(f"object {picked.object_id} of “{layer.name}” lies outside the image")
-    grid = np.moveaxis(np.mgrid[first[0] : last[0], first[1] : last[1]], 0, -1)
-    there = np.rint((grid - origin) @ np.linalg.inv(way).T).astype(int)
-    inside = ((there >= 0) & (there < plane.shape)).all(axis=-1)
-    mask = np.zeros(grid.shape[:2], bool)
-    mask[inside] = plane[there[inside][:, 0], there[inside][:, 1]]
-    if not mask.any():
-        raise SessionError(f"object {picked.object_id} of “{layer.name}” lies outside the image")
-    return mask, (int(first[0]), int(first[1]))
+
+    def __init__(self, picked: Picked, frame: Frame) -> None:
+        layer = picked.layer
+        self._id, self._name, self._limits = picked.object_id, layer.name, frame.shape
+        self._labels: Any = layer.data[0] if layer.multiscale else layer.data
+        index = np.round(
+            layer.world_to_data(np.array(picked.position[-layer.ndim :]) * picked.ratios)
+        ).astype(int)
+        self._shown = _shown_axes(layer, frame)
+        self._index: list[Any] = [int(at) for at in index]
+        self._shape = tuple(int(self._labels.shape[axis]) for axis in self._shown)
+        self._done, self._stopped = 0, False
+        # The way from the layer's pixels to the image's is linear: three positions tell it.
+        start = index.astype(float)
+        corners = []
+        for step in ((0, 0), (1, 0), (0, 1)):
+            here = start.copy()
+            here[self._shown] = step
+            world = np.array(picked.position)
+            world[-layer.ndim :] = np.asarray(layer.data_to_world(here)) / picked.ratios
+            corners.append(frame.pixel_of_world(world[-frame.ndim :] * picked.image_ratios))
+        self._origin, down, right = np.array(corners)
+        self._way = np.stack([down - self._origin, right - self._origin], axis=1)
+
+    @property
+    def quick(self) -> bool:
+        """Whether it takes some milliseconds only, so that nobody needs to wait for a thread."""
+        return isinstance(self._labels, np.ndarray) and prod(self._shape) <= AT_ONCE
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """How many rows of how many have been looked through."""
+        return self._done, self._shape[0]
+
+    def stop(self) -> None:
+        """Have `find` end soon, with nothing."""
+        self._stopped = True
+
+    def find(self) -> Found | None:
+        """Return the mask of the object in the pixels of the image, and where it begins.
+
+        Returns
+        -------
+        mask : array, (h, w), bool
+            In the plane that was at work.
+        offset : (row, col)
+            Of its first pixel.
+
+        None in place of both if `stop` was called.
+
+        Raises
+        ------
+        SessionError
+            If no pixel of it lies in the image.
+        ImageError
+            If the labels cannot be read.
+        """
+        found: list[Found] = []
+        for part in self._parts():
+            if self._stopped:
+                return None
+            if part is not None:
+                found.append(part)
+        if not found:
+            raise SessionError(f"“{self._name}” holds no object {self._id} here")
+        row, col = (min(each) for each in zip(*(corner for _, corner in found), strict=True))
+        ends = (np.add(corner, part.shape) for part, corner in found)
+        piece = np.zeros(np.max([*ends], axis=0) - (row, col), bool)
+        for pixels, (top, left) in found:
+            piece[top - row :, left - col :][: pixels.shape[0], : pixels.shape[1]] = pixels
+        return self._in_image(piece, (row, col))
+
+    def _parts(self) -> Iterator[Found | None]:
+        """Look through one strip of rows after the other; yield what is in it of the object."""
+        rows, cols = self._shown
+        step = max(BLOCK // max(self._shape[1], 1), 1)
+        step += -step % _chunk(self._labels, rows)  # lest one be computed twice
+        window = list(self._index)
+        window[cols] = slice(0, self._shape[1])
+        for start in range(0, self._shape[0], step):
+            window[rows] = slice(start, min(start + step, self._shape[0]))
+            here = read_block(self._labels, tuple(window)) == self._id
+            self._done = window[rows].stop
+            down, across = np.flatnonzero(here.any(axis=1)), np.flatnonzero(here.any(axis=0))
+            if not len(down):
+                yield None
+                continue
+            part = here[down[0] : down[-1] + 1, across[0] : across[-1] + 1].copy()
+            yield part, (start + int(down[0]), int(across[0]))
+
+    def _in_image(self, piece: npt.NDArray[np.bool_], corner: tuple[int, int]) -> Found:
+        """Return pixels of the layer, of which the first is at `corner`, in those of the image."""
+        sides = [
+            (at - 0.5, at + length - 0.5) for at, length in zip(corner, piece.shape, strict=True)
+        ]
+        reached = np.array([*product(*sides)]) @ self._way.T + self._origin
+        first = np.maximum(np.floor(reached.min(axis=0)).astype(int), 0)
+        last = np.minimum(np.ceil(reached.max(axis=0)).astype(int) + 1, self._limits)
+        last = np.maximum(last, first)
+        mask = np.zeros(last - first, bool)
+        grid = np.moveaxis(np.mgrid[first[0] : last[0], first[1] : last[1]], 0, -1)
+        there = np.rint((grid - self._origin) @ np.linalg.inv(self._way).T).astype(int) - corner
+        inside = ((there >= 0) & (there < piece.shape)).all(axis=-1)
+        mask[inside] = piece[there[inside][:, 0], there[inside][:, 1]]
+        if not mask.any():
+            raise SessionError(f"object {self._id} of “{self._name}” lies outside the image")
+        return mask, (int(first[0]), int(first[1]))
+
+
+def _chunk(array: Any, axis: int) -> int:
+    """Return how many pixels along an axis are read together, 1 if nobody knows."""
+    chunks = getattr(array, "chunks", None)
+    length = chunks[axis] if chunks is not None else 1
+    return max(int(length[0] if isinstance(length, tuple) else length), 1)
 
 
 def _shown_axes(layer: Labels, frame: Frame) -> list[int]:

@@ -24,6 +24,7 @@ TITLES = {
     "see": "Looking at the image anew",
     "propagate": "Carrying the object on",
     "compare": "Comparing the answers with and without EM",
+    "label": "Looking for the object",
     "keep off": "Reading the labels to keep off",
     "measure": "Measuring objects",
     "export": "Writing the file",
