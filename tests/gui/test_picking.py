@@ -164,3 +164,65 @@ def test_turned_labels_are_cut_like_an_array() -> None:
     np.testing.assert_array_equal(turned, array)
     for index in (2, (2, 1), (slice(1, 3), 1, slice(0, 2)), (3, slice(0, 1), slice(1, 3))):
         np.testing.assert_array_equal(turned[index], array[index])
+
+
+# What the user is told
+
+
+def small() -> np.ndarray:
+    labels = np.zeros((96, 128), np.int32)
+    labels[20:40, 30:50], labels[60:70, 60:70], labels[80:90, 60:70] = 7, 70000, 9
+    return labels
+
+
+def locked() -> np.ndarray:
+    labels = small()
+    labels.flags.writeable = False
+    return labels
+
+
+KINDS = pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        pytest.param(small, False, id="plain"),
+        pytest.param(locked, True, id="read-only"),
+        pytest.param(lambda: da.from_array(small(), chunks=32), True, id="dask"),
+        pytest.param(lambda: [small(), small()[::2, ::2]], True, id="levels"),
+    ],
+)
+
+
+@KINDS
+def test_user_is_told_of_labels_that_are_copied(controller, notices, make, told) -> None:
+    layer = controller.viewer.add_labels(make(), name="theirs")
+    for pixel in ((30, 40), (85, 65)):
+        open_at(controller, layer, pixel)
+        assert controller.wait()
+        controller.accept()
+    assert list(controller.session.objects) == [7, 9]
+    about = [notice for notice in notices() if "“theirs” cannot be changed" in notice]
+    assert len(about) == told, "and once is enough"
+    if told:
+        assert "as a copy" in about[0]
+
+
+@KINDS
+def test_user_is_told_of_adopted_labels_that_are_copied(controller, notices, make, told) -> None:
+    controller.adopt(controller.viewer.add_labels(make(), name="theirs"))
+    assert controller.wait()
+    assert len(controller.session.objects) == 3
+    assert any("“theirs” cannot be changed" in notice for notice in notices()) == told
+
+
+def test_user_is_told_of_a_number_that_cannot_stay(controller, notices) -> None:
+    layer = controller.viewer.add_labels(small(), name="theirs")
+    other = controller.viewer.add_labels(np.roll(small(), 40, axis=1), name="others")
+    open_at(controller, layer, (65, 65))
+    assert "Object 70000 of “theirs” becomes object 1: numbers here end at 65535." in notices()
+    assert controller.accept() == 1
+    open_at(controller, layer, (30, 40))
+    assert controller.accept() == 7
+    assert not any("becomes object 7" in notice for notice in notices())
+    open_at(controller, other, (30, 80))
+    assert notices()[-1] == "Object 7 of “others” becomes object 8: there is an object 7 already."
+    assert controller.accept() == 8

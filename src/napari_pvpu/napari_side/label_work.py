@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import numpy as np
 from napari.layers import Labels
@@ -19,14 +20,21 @@ if TYPE_CHECKING:
 
     from napari_pvpu.napari_side.picking import Found, Picked
     from napari_pvpu.napari_side.workspace import Workspace
-    from napari_pvpu.records import ChangedRegion
     from napari_pvpu.session import Session
 
 __all__ = ["LabelWork"]
 
+LARGEST = 65535
+"""Number of an object that every layer of ours can hold."""
+
 
 class LabelWork(Steps):
     """Steps that take up labels from elsewhere; see `Stage` for the parameters."""
+
+    def __init__(self, viewer: Any) -> None:
+        super().__init__(viewer)
+        self._told_of: WeakSet[Labels] = WeakSet()
+        """Layers of which the user knows that they are copied."""
 
     def adopt(self, layer: Labels | None = None) -> None:
         """Begin with a copy of all objects of a Labels layer; they keep their ids.
@@ -59,6 +67,7 @@ class LabelWork(Steps):
             tell(error)
             return
         workspace.begin_with(labels)
+        self._tell_of_copy(self._chosen(layer))
 
     def adopt_labels(self) -> None:
         """Begin with a copy of the objects of the Labels layer that is selected, or only one."""
@@ -102,6 +111,16 @@ class LabelWork(Steps):
             tell,
         )
 
+    def _tell_of_copy(self, layer: Labels) -> None:
+        """Tell, once, that labels which cannot be changed are not."""
+        if _can_be_changed(layer) or layer in self._told_of:
+            return
+        self._told_of.add(layer)
+        show_info(
+            f"“{layer.name}” cannot be changed and stays as it is; what you change goes into our "
+            "own layer of objects, as a copy."
+        )
+
     def _take_label(self, picked: Picked, workspace: Workspace) -> None:
         """Open an object of somebody else's labels as soon as it is found."""
         plane, session = workspace.frame.plane, workspace.session
@@ -120,7 +139,11 @@ class LabelWork(Steps):
             ):
                 return
             if workspace.frame.plane == plane:
-                workspace.perform(lambda session: _open_found(session, picked, found))
+                told = workspace.perform(lambda session: _open_found(session, picked, found))
+                if told is not None:
+                    self._tell_of_copy(picked.layer)
+                    if told:
+                        show_info(told)
                 self.changed.emit()
             else:
                 show_info(
@@ -191,11 +214,33 @@ class LabelWork(Steps):
         )
 
 
-def _open_found(session: Session, picked: Picked, found: Found) -> ChangedRegion:
-    """Take up a mask from elsewhere, under the number that it has there if that is free here."""
+def _open_found(session: Session, picked: Picked, found: Found) -> str:
+    """Take up a mask from elsewhere, under the number that it has there if that is free here.
+
+    Returns
+    -------
+    str
+        What the user should know of the number, nothing if it stays.
+    """
     mask, offset = found
-    free = picked.object_id not in session.objects and picked.object_id <= 65535
-    return session.open_mask(mask, picked.object_id if free else None, offset=offset)
+    number, told = picked.object_id, ""
+    if number in session.objects:
+        told = f"there is an object {number} already"
+    elif number > LARGEST:
+        told = f"numbers here end at {LARGEST}"
+    if told:
+        number = session.next_id
+        told = (
+            f"Object {picked.object_id} of “{picked.layer.name}” becomes object {number}: {told}."
+        )
+    session.open_mask(mask, number, offset=offset)
+    return told
+
+
+def _can_be_changed(layer: Labels) -> bool:
+    """Tell whether somebody could paint on a layer."""
+    data: Any = layer.data
+    return not layer.multiscale and isinstance(data, np.ndarray) and bool(data.flags.writeable)
 
 
 class TurnedLabels:
