@@ -122,7 +122,7 @@ def test_every_setting_is_on_the_preferences_page_as_it_is_preferred(
 
 
 @pytest.mark.gui
-def test_commands_run_in_napari(make_napari_viewer) -> None:
+def test_commands_run_in_napari(make_napari_viewer, qtbot) -> None:
     from napari._app_model import get_app_model
 
     viewer = make_napari_viewer()
@@ -133,8 +133,9 @@ def test_commands_run_in_napari(make_napari_viewer) -> None:
     assert controller.tool.value == "box"
     for action in KEYS:
         commands.execute_command(f"napari-pvpu.{action}").result()
-    assert not controller.positive
-    assert controller.value_propagation
+    # They wait for the model, and for each other.
+    qtbot.waitUntil(lambda: not controller.positive, timeout=20_000)
+    qtbot.waitUntil(lambda: controller.value_propagation, timeout=20_000)
     commands.execute_command("napari-pvpu.panel").result()
     assert any("Segment" in name for name in viewer.window._wrapped_dock_widgets)
 

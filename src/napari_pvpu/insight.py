@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from napari_pvpu.records import ObjectState, Timing
     from napari_pvpu.session_settings import SessionSettings
 
-__all__ = ["PropagationComparison", "agreement_with", "hint", "notice_of", "uncertainty"]
+__all__ = ["ADVICE", "PropagationComparison", "agreement_with", "hint", "notice_of", "uncertainty"]
 
 Floats = npt.NDArray[np.float32]
 Bits = npt.NDArray[np.bool_]
@@ -42,6 +42,9 @@ often with both (4 of 40)."""
 
 LARGE_SHARE = 0.25
 """Share of the mask before that has to flip far from a prompt to be worth a word."""
+
+ADVICE = "return to the best mask so far, or undo"
+"""What a notice says is to be done about a prompt that did harm."""
 
 NOTHING = (
     "That mark changed nothing: the mask agrees with it already. Mark what is wrong, close to "
@@ -178,7 +181,7 @@ def notice_of(
     if new < old - SLACK and len(flipped) > SMALL_SHARE * area:
         return (
             f"The last prompt made the mask agree less with those before ({old:.0%} before, "
-            f"{new:.0%} now); return to the best mask so far, or undo."
+            f"{new:.0%} now); {ADVICE}."
         )
     if not all(isinstance(prompt, Click | Scribble) for prompt in added):
         return None

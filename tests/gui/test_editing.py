@@ -7,7 +7,9 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
-from napari_pvpu import Click
+from napari_pvpu import Click, prompting
+from napari_pvpu.insight import ADVICE
+from napari_pvpu.napari_side import commands
 from napari_pvpu.napari_side.panel import Panel
 from napari_pvpu.prompts import PriorMask
 
@@ -289,3 +291,18 @@ def test_return_to_best_can_be_undone(controller) -> None:
     controller.return_to_best()
     assert controller.session.prompts == prompts
     assert controller.session.mask.sum() == best
+
+
+def test_one_key_returns_to_the_best_mask_and_the_notice_names_it(
+    controller, make_mouse, notices, monkeypatch
+) -> None:
+    monkeypatch.setattr(prompting, "notice_of", lambda *_: f"Worse; {ADVICE}.")
+    controller.add(Click((30, 40)))
+    assert controller.wait()
+    assert notices()[-1] == ("Worse; return to the best mask so far (Shift+Z), or undo (Ctrl+Z).")
+    returned: list[bool] = []
+    monkeypatch.setattr(controller, "return_to_best", lambda: returned.append(True))
+    mouse = make_mouse(controller.viewer, controller.image)
+    mouse.press_key(Qt.Key.Key_Z, Qt.KeyboardModifier.ShiftModifier)
+    commands.return_to_best(controller.viewer)
+    assert returned == [True, True]

@@ -42,6 +42,7 @@ __all__ = [
     "relabel_object",
     "remove_small_parts",
     "reset",
+    "return_to_best",
     "show_tracks",
     "shrink_object",
     "skip",
@@ -80,6 +81,11 @@ def redo(viewer: Viewer) -> None:
 def reset(viewer: Viewer) -> None:
     """Drop the current object with all its prompts."""
     attach(viewer).in_turn("reset")
+
+
+def return_to_best(viewer: Viewer) -> None:
+    """Take the mask, so far, that agrees best with all prompts of the object."""
+    attach(viewer).in_turn("return_to_best")
 
 
 def toggle_polarity(viewer: Viewer) -> None:

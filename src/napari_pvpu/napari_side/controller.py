@@ -21,7 +21,7 @@ from napari_pvpu.napari_side.progress import Progress
 from napari_pvpu.napari_side.scripting import copy_script
 from napari_pvpu.napari_side.series_actions import SERIES_KEYS, SeriesActions
 from napari_pvpu.napari_side.shortcuts import Shortcuts
-from napari_pvpu.napari_side.telling import tell
+from napari_pvpu.napari_side.telling import tell, with_keys
 from napari_pvpu.napari_side.tools import MODES, Tool
 from napari_pvpu.napari_side.turns import Turns
 from napari_pvpu.napari_side.volumes import VOLUME_KEYS, Volumes
@@ -43,6 +43,7 @@ KEYS = {
     "undo": "Control-Z",
     "redo": "Control-Shift-Z",
     "reset": "Shift-R",
+    "return_to_best": "Shift-Z",
     "toggle_polarity": "T",
     "toggle_value_propagation": "M",
     "use_clicks": "Q",
@@ -253,6 +254,7 @@ class Controller(Comparing, SeriesActions, Volumes):
         if self._on_double_click not in clicks.mouse_double_click_callbacks:
             clicks.mouse_double_click_callbacks.append(self._on_double_click)
         workspace.prompts.positive = self._positive
+        workspace.worded = partial(with_keys, shortcuts=self.shortcuts)
         for name, value in self._settings.items():
             if name == "value_propagation":
                 workspace.set_value_propagation(value)

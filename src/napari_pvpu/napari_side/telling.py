@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error, show_warning
 
 from napari_pvpu.errors import PvpuError
 
-__all__ = ["sentence", "tell", "trouble_of"]
+if TYPE_CHECKING:
+    from napari_pvpu.napari_side.shortcuts import Shortcuts
+
+__all__ = ["sentence", "tell", "trouble_of", "with_keys"]
 
 LOGGER = logging.getLogger(__name__)
 
@@ -34,3 +38,12 @@ def sentence(error: Exception) -> str:
     """Return the message of an error with a capital letter."""
     text = str(error)
     return text[:1].upper() + text[1:]
+
+
+def with_keys(notice: str, shortcuts: Shortcuts) -> str:
+    """Return a notice of the session's with the keys of what it advises."""
+    from napari_pvpu.insight import ADVICE  # the session has it by now; the panel opens without
+
+    best, undo = ADVICE.split(", or ")
+    keyed = shortcuts.write_into(f"{best} ({{return_to_best}}), or {undo} ({{undo}})")
+    return notice.replace(ADVICE, keyed)

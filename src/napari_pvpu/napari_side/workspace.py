@@ -60,6 +60,8 @@ class Workspace(Course):
         """Name of the layer whose labels objects keep off."""
         self.divert: Callable[[Prompts], bool] = lambda prompts: False
         """Told of the prompts after every edit; if it returns True, it sees to them."""
+        self.worded: Callable[[str], str] = str
+        """Returns a notice of the session's as the user is told it."""
         self.edited.connect(self._on_edit)
         self.painting.painted.connect(self._on_painted)
         self.strokes.painted.connect(self._on_painted)
@@ -237,7 +239,7 @@ class Workspace(Course):
         self.take_paint()
         self.refresh()
         if region is not None and region.notice:
-            show_info(region.notice)
+            show_info(self.worded(region.notice))
 
     def _on_no_answer(self, error: Exception) -> None:
         tell(error)

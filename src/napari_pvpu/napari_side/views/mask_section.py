@@ -6,11 +6,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSignalBlocker, Qt
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QWidget
 from superqt import QLabeledDoubleSlider, QLabeledSlider
 
 from napari_pvpu.napari_side.overlay_layers import HINT, PROBABILITY, UNCERTAINTY
-from napari_pvpu.napari_side.views.widgets import in_turn
+from napari_pvpu.napari_side.views.widgets import button, in_turn
 
 if TYPE_CHECKING:
     from napari_pvpu.napari_side.controller import Controller
@@ -53,9 +53,11 @@ class MaskSection(QWidget):
         )
         self.overlap.setMinimumContentsLength(6)
         self.overlays = {name: QCheckBox(text) for name, (text, _) in SHOWN.items()}
-        self.best = QPushButton("Return to best mask")
-        self.best.setToolTip("Take the mask, so far, that agrees best with all marks")
-        self.best.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.best = button(
+            "Return to best mask",
+            "Take the mask, so far, that agrees best with all marks",
+            "return_to_best",
+        )
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
