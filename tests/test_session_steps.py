@@ -69,6 +69,37 @@ def test_settings_of_the_beginning_are_no_steps():
     assert not session.can_undo
 
 
+def test_two_steps_become_one():
+    session = new_session()
+    session.add(Click(CENTERS["grey"]))
+    before = seen(session)
+    session.grow(session.accept(), 2)
+    after = seen(session)
+    session.join()
+    assert session.history == ("Click", "Grow object 1")
+    session.undo()
+    assert seen(session)[:7] == before[:7]
+    with pytest.raises(SessionError, match="no two steps"):
+        session.join()
+    session.redo()
+    assert seen(session)[:7] == after[:7]
+    again = new_session()
+    for operation in session.operations:
+        apply(again, Operation.from_json(json.loads(json.dumps(operation.to_json()))))
+    assert again.history == session.history
+    assert seen(again) == seen(session)
+    assert "session.join()" in session.to_python()
+
+
+def test_steps_on_objects_at_work_in_two_planes_stay_two():
+    session = volume_session()
+    for plane in (0, 1):
+        session.plane = plane
+        session.add(Click(CENTERS["grey"]))
+    with pytest.raises(SessionError, match="no two steps"):
+        session.join()
+
+
 def test_one_may_go_to_any_step():
     session = new_session()
     states = [seen(session)]
@@ -313,6 +344,10 @@ class AnySession(RuleBasedStateMachine):
     @rule()
     def best(self):
         self.act(lambda s: s.return_to_best())
+
+    @rule()
+    def join(self):
+        self.act(lambda s: s.join())
 
     @rule(plane=st.integers(0, 2))
     def go(self, plane):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_pvpu.accepting import Accepting
 from napari_pvpu.errors import OverlapError, SessionError
-from napari_pvpu.history import Step
+from napari_pvpu.history import ObjectChange, Step
 from napari_pvpu.operations import OperationLog
 from napari_pvpu.prompting import Prompting
 
@@ -141,20 +141,60 @@ class Batches(Accepting, Prompting):
         result = self._log.operations[-1].result
         return result, notice, [self._change]
 
+    def join(self) -> None:
+        """Make one step of the two made last, by the later one's title; undo takes back both.
+
+        Raises
+        ------
+        SessionError
+            If there are no two, something has been undone since, or each has changed the object
+            at work in a plane of its own.
+        """
+        steps = self._history.steps[-2:]
+        joined = None
+        if len(steps) == 2 and not self.can_redo:
+            joined = _joined(*steps, steps[1].title)
+        if joined is None:
+            raise SessionError("there are no two steps that could be made one")
+        self._put_joined(joined)
+        self._note("join")
+
     def _join_last(self, first: Step | None) -> None:
         """Make one step of the last two, the first of which is given."""
         second = self._history.last_done
         if first is None or second is None or second is first or len(self._history) < 2:
             return
-        changed = [step.settings for step in (first, second) if step.settings is not None]
-        joined = Step(
-            f"{first.title}, {second.title.lower()}",
-            second.plane,
-            first.before,
-            second.after,
-            (changed[0][0], changed[-1][1]) if changed else None,
-            first.labels + second.labels,
-            first.objects + second.objects,
-        )
+        joined = _joined(first, second, f"{first.title}, {second.title.lower()}")
+        if joined is not None:
+            self._put_joined(joined)
+
+    def _put_joined(self, joined: Step) -> None:
+        """Put a step in the place of the last two."""
         self._history.undo()
         self._history.replace_last(joined)
+
+
+def _joined(first: Step, second: Step, title: str) -> Step | None:
+    """Return one step in place of two; None if objects at work in two planes were changed."""
+    plane, before, after = first.plane, first.before, second.after
+    if first.plane != second.plane:
+        if second.before is second.after:
+            after = first.after
+        elif first.before is first.after:
+            plane, before = second.plane, second.before
+        else:
+            return None
+    changed = [step.settings for step in (first, second) if step.settings is not None]
+    objects: dict[int, ObjectChange] = {}
+    for change in (*first.objects, *second.objects):
+        known = objects.get(change.object_id, change)
+        objects[change.object_id] = replace(change, before=known.before)
+    return Step(
+        title,
+        plane,
+        before,
+        after,
+        (changed[0][0], changed[-1][1]) if changed else None,
+        first.labels + second.labels,
+        tuple(objects.values()),
+    )

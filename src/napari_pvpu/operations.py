@@ -40,8 +40,8 @@ __all__ = [
 
 METHODS = frozenset(
     """
-    accept accept_into adopt delete divide end_object fill_holes go_to grow keep_off lose merge
-    open_mask open_object paint paint_labels propagate redo relabel remove_small reset
+    accept accept_into adopt delete divide end_object fill_holes go_to grow join keep_off lose
+    merge open_mask open_object paint paint_labels propagate redo relabel remove_small reset
     return_to_best see shrink smooth split undo unlink
     """.split()
 )

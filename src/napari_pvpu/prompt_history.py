@@ -56,6 +56,10 @@ def read_session(path: Path) -> PromptFile:
             at = int(values["position"]) if operation.name == "go_to" else at
             at, dragged = min(max(at, 0), len(steps) - 1), None
             continue
+        if operation.name == "join":
+            del steps[max(at - 1, 1) : at]
+            at, dragged = len(steps) - 1, None
+            continue
         known, dragged = dragged, values["name"] if operation.name == "set" else None
         if operation.name == "set" and (values["name"] in _NO_STEP or known == values["name"]):
             continue

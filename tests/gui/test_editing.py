@@ -90,6 +90,7 @@ def test_line_cuts_an_object(controller, viewer, mouse, adopted, qtbot) -> None:
     assert sorted(controller.session.objects) == [1, 2, 3]
     assert not controller.workspace.has_object
     assert len({adopted.data[22, 60], adopted.data[38, 60]}) == 2
+    assert controller.history == ("Open object 2", "Split object 2")
 
 
 def test_double_click_accepts(controller, viewer, mouse, qtbot) -> None:
@@ -192,6 +193,36 @@ def test_edit_is_dropped_with_the_question(controller, crossing) -> None:
     assert controller.history[-1] == "Accept object 3", "nothing is left of the edit before"
 
 
+@pytest.mark.parametrize(
+    "edit", ["fill_holes", "smooth_object", "grow_object", "shrink_object", "delete_object"]
+)
+def test_edit_of_an_opened_object_is_one_step(controller, adopted, edit) -> None:
+    labels = TWO.copy()
+    labels[28:32, 38:42] = 0  # a hole
+    controller.session.paint_labels(labels)
+    controller.open_object(1)
+    steps = controller.history
+    getattr(controller, edit)()
+    assert len(controller.history) == len(steps) + 1
+    np.testing.assert_array_equal(adopted.data, controller.session.labels)
+    assert (adopted.data != labels).any()
+    changed = adopted.data.copy()
+    controller.undo()
+    assert controller.session.opened == 1
+    assert not (adopted.data == 1).any()
+    controller.redo()
+    np.testing.assert_array_equal(adopted.data, changed)
+
+
+def test_edit_without_effect_joins_nothing(controller, adopted) -> None:
+    controller.open_object(1)
+    controller.fill_holes()
+    assert controller.history == ("Open object 1", "Accept object 1")
+    controller.fill_holes()
+    controller.grow_object()
+    assert controller.history[-2:] == ("Accept object 1", "Grow object 1"), "accepted before"
+
+
 def test_question_goes_when_napari_is_closed(controller, crossing, qtbot) -> None:
     controller.overlap = "ask"
     controller.accept()
@@ -209,11 +240,12 @@ def test_objects_are_merged_relabelled_and_rid_of_small_parts(
     qtbot.waitUntil(lambda: list(controller.session.objects) == [1])
     controller.session.paint(np.ones((2, 2), bool), offset=(5, 5))
     controller.workspace.follow()
-    assert controller.accept() == 2
     controller.relabel_object()
+    assert controller.question.intValue() == 3
     controller.question.setIntValue(9)
     controller.question.accept()
     assert list(controller.session.objects) == [1, 9]
+    assert "Accept object 2" not in controller.history, "one step with what follows"
     controller.relabel(1)
     assert list(controller.session.objects) == [1, 9], "the number is taken, which is told"
     controller.remove_small(5)

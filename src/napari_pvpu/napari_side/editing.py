@@ -101,8 +101,14 @@ class Editing(LabelWork):
             workspace.reset()
         elif target is None:
             show_info(NO_TARGET)
+        elif workspace.session.opened == target:
+            # It has to go back first, which is no step to the user.
+            workspace.perform(lambda session: session.cancel())
+            workspace.perform(
+                lambda session: session.delete(target), joins=f"Cancel object {target}"
+            )
         else:
-            workspace.perform(lambda session: _delete(session, target))
+            workspace.perform(lambda session: session.delete(target))
 
     def fill_holes(self) -> None:
         """Fill the holes of the object."""
@@ -165,9 +171,11 @@ class Editing(LabelWork):
         """Let the next line drawn cut the object in two."""
         self._with_target(self._begin_cut)
 
-    def _begin_cut(self, target: int, rule: OverlapRule | None = None) -> None:
+    def _begin_cut(
+        self, target: int, rule: OverlapRule | None = None, joins: str | None = None
+    ) -> None:
         if self._workspace is not None:
-            self._workspace.cutting = target
+            self._workspace.cutting, self._workspace.cut_joins = target, joins
             self.use_scribbles()
             show_info(f"Draw a line right across object {target} to cut it in two.")
 
@@ -186,6 +194,7 @@ class Editing(LabelWork):
         change: Callable[[Session, int, OverlapRule | None], Any],
         target: int,
         known_rule: OverlapRule | None = None,
+        joins: str | None = None,
     ) -> None:
         workspace = self._workspace
         if workspace is None:
@@ -193,21 +202,27 @@ class Editing(LabelWork):
 
         def work(rule: OverlapRule | None) -> Any:
             rule = rule or known_rule
-            return workspace.perform(lambda session: change(session, target, rule), asks=True)
+            return workspace.perform(
+                lambda session: change(session, target, rule), asks=True, joins=joins
+            )
 
         self._try(workspace, work, lambda result, rule: None)
         self.changed.emit()
 
-    def _with_target(self, go_on: Callable[[int, OverlapRule | None], None]) -> None:
-        """Go on with the object that edits are for, accepted if it was open; tell if none is."""
+    def _with_target(self, go_on: Callable[[int, OverlapRule | None, str | None], None]) -> None:
+        """Go on with the object that edits are for, accepted if it was open; tell if none is.
+
+        `go_on` gets its id, the user's answer to whose pixels are that others have too, and the
+        title of the step of accepting it, which what follows is to become one with.
+        """
         self.wait()
         workspace = self._workspace
         if workspace is not None and workspace.has_object:
-            self._accept_and(go_on)
+            self._accept_and(lambda target, rule: go_on(target, rule, f"Accept object {target}"))
         elif workspace is not None:
             target = self._coming_target()
             if target is not None:
-                go_on(target, None)
+                go_on(target, None, None)
 
     def _coming_target(self) -> int | None:
         """Return what the object that edits are for is, or will be once accepted; tell if none."""
@@ -266,9 +281,3 @@ class Editing(LabelWork):
             self.merge_with(picked.object_id)
         else:
             self.open_label(picked)
-
-
-def _delete(session: Session, object_id: int) -> None:
-    if session.opened == object_id:
-        session.cancel()
-    session.delete(object_id)

@@ -56,6 +56,8 @@ class Workspace(Course):
         """As the user wants them, before a session as well."""
         self.cutting: int | None = None
         """Object that the next stroke is to cut."""
+        self.cut_joins: str | None = None
+        """Title of the step that this becomes one with."""
         self.kept_off: str | None = None
         """Name of the layer whose labels objects keep off."""
         self.divert: Callable[[Prompts], bool] = lambda prompts: False
@@ -159,7 +161,7 @@ class Workspace(Course):
         self.prompts.write(self.latest)
         cuts = [stroke for stroke in strokes if isinstance(stroke, Click | Scribble)]
         if cuts:
-            self.perform(lambda session: session.split(target, cuts))
+            self.perform(lambda session: session.split(target, cuts), joins=self.cut_joins)
 
     def _ask(self, prompts: Prompts) -> None:
         """Have the prompts of the plane at work answered."""
@@ -314,7 +316,9 @@ class Workspace(Course):
             self.conversation.forget_skipped()
         return object_id
 
-    def perform(self, work: Callable[[Session], Result], *, asks: bool = False) -> Result | None:
+    def perform(
+        self, work: Callable[[Session], Result], *, asks: bool = False, joins: str | None = None
+    ) -> Result | None:
         """Do something to the session that needs no network, and show what comes of it.
 
         Parameters
@@ -323,6 +327,8 @@ class Workspace(Course):
             Gets the session, with the plane at work that is shown.
         asks : bool
             Raise an `OverlapError`, in place of telling of it.
+        joins : str, optional
+            Title of the step that this one becomes one with, if that was made last.
 
         Returns
         -------
@@ -342,8 +348,16 @@ class Workspace(Course):
             show_info(sentence(error))
             self.refresh()
             return None
+        if joins is not None:
+            self._join(self.session, joins)
         self.refresh()
         return result
+
+    def _join(self, session: Session, title: str) -> None:
+        """Make one step of the last two, if the first of them has this title."""
+        if not session.can_redo and session.history[-2:-1] == (title,):
+            session.join()
+            self._seen += 1  # which changes nothing that is shown
 
     # Settings
 
