@@ -418,3 +418,34 @@ def test_memory_is_bounded_however_long_one_goes_on():
     assert session._history.nbytes <= 400_000
     assert session.undo() is not None
     assert DISKS["bright"].any()
+
+
+def test_an_edition_tells_which_planes_have_changed():
+    session = volume_session()
+    assert (session.edition, session.planes_edited_since(-1)) == (0, ())
+    session.plane = 2
+    session.add(Click(CENTERS["grey"]))
+    session.threshold = 0.6
+    assert session.edition == 0, "prompts and settings change no object"
+    session.accept()
+    first = session.edition
+    assert session.planes_edited_since(0) == ((2,),)
+    session.plane = 1
+    session.add(Click(CENTERS["grey"]))
+    session.accept()
+    assert session.planes_edited_since(first) == ((1,),)
+    session.relabel(1, 9)
+    assert session.planes_edited_since(first) == ((1,), (2,))
+    done = session.edition
+    session.go_to(0)
+    assert session.planes_edited_since(done) == ((1,), (2,))
+    assert session.planes_edited_since(session.edition) == ()
+
+
+def test_objects_that_are_adopted_are_an_edition():
+    session = volume_session()
+    labels = np.zeros((*session.plane_shape, *session.shape), np.uint16)
+    labels[1, 2:5, 3:6] = 4
+    session.adopt(labels)
+    assert session.edition == 1
+    assert session.planes_edited_since(0) == ((1,),)

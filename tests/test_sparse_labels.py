@@ -199,3 +199,14 @@ def test_far_boxes_stay_apart_and_near_ones_become_one():
     near, far = [(0, 0, 10, 10), (5, 700, 20, 720)], (90_000, 90_000, 90_010, 90_010)
     assert clusters([*near, far]) == [(0, 0, 20, 720), far]
     assert clusters([]) == []
+
+
+def test_a_plane_tells_its_tiles():
+    labels = SparseLabels((2, 300, 280))
+    labels[1, 250:270, 3:5] = 7
+    tiles = list(SparsePlane(labels, (1,)).tiles())
+    assert [(row, col, tile.shape) for row, col, tile in tiles] == [
+        (0, 0, (256, 256)), (256, 0, (44, 256)),
+    ]  # fmt: skip
+    assert sum(int((tile == 7).sum()) for _, _, tile in tiles) == 40
+    assert list(SparsePlane(labels, (0,)).tiles()) == []

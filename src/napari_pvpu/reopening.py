@@ -49,6 +49,7 @@ class Reopening(LabelEdits):
                 "for a single object"
             )
         self._objects.update(self._labels.adopt(labels))
+        self._note_edited(plane for record in self._objects.values() for plane in record.boxes)
         # Of labels too large for an array nothing is handed out: they are to be looked up.
         whole = self._grid.shape(self._plane)
         everywhere: PixelBox | None = None if self._labels.sparse else (0, 0, *whole)

@@ -82,6 +82,8 @@ class SessionState:
         self._newest: dict[Plane, int] = {}
         self._timing = Timing()
         self._change: ChangedRegion | None = None
+        self._edition = 0
+        self._edited: dict[Plane, int] = {}  # edition of each plane's labels
 
     @property
     def source(self) -> ImageSource:

@@ -9,7 +9,7 @@ from napari_pvpu.errors import SessionError
 from napari_pvpu.session_state import SessionState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from napari_pvpu.current_object import CurrentObject
     from napari_pvpu.drawing import Drawing
@@ -21,6 +21,29 @@ __all__ = ["SessionSteps"]
 
 class SessionSteps(SessionState):
     """State of a session with the way back and forth through its history."""
+
+    # What is new
+
+    @property
+    def edition(self) -> int:
+        """A number that grows whenever accepted objects change: pixels, records or parents."""
+        return self._edition
+
+    def planes_edited_since(self, edition: int) -> tuple[Plane, ...]:
+        """Return the image's own planes in which labels have changed since an `edition`.
+
+        Examples
+        --------
+        >>> known = session.edition  # doctest: +SKIP
+        >>> session.undo()  # doctest: +SKIP
+        >>> session.planes_edited_since(known)  # doctest: +SKIP
+        ((4,),)
+        """
+        return tuple(sorted(plane for plane, at in self._edited.items() if at > edition))
+
+    def _note_edited(self, planes: Iterable[Plane]) -> None:
+        self._edition += 1
+        self._edited |= dict.fromkeys(planes, self._edition)
 
     # The way back
 
@@ -156,6 +179,8 @@ class SessionSteps(SessionState):
                 self._objects.pop(change.object_id, None)
             else:
                 self._objects[change.object_id] = record
+        if step.labels or step.objects:
+            self._note_edited(plane for plane, _ in step.labels)
         return self._show(step.plane, current, drawing, step.labels, notice)
 
     def _show(

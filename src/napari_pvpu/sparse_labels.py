@@ -250,17 +250,21 @@ class SparsePlane:
     def __setitem__(self, window: Any, values: Any) -> None:
         self._labels[(*self.plane, *window)] = values
 
+    def tiles(self) -> Iterator[tuple[int, int, Labels]]:
+        """Yield the tiles that hold labels, each with its first row and column."""
+        return self._labels.tiles(self.plane)
+
     def boxes(self) -> dict[int, PixelBox]:
         """Return the box of each object, in ascending order of their labels."""
         found: dict[int, PixelBox] = {}
-        for row, col, tile in self._labels.tiles(self.plane):
+        for row, col, tile in self.tiles():
             joined_boxes(found, boxes_in(tile, row, col))
         return dict(sorted(found.items()))
 
     def parts(self, box: PixelBox) -> list[PixelBox]:
         """Return those parts of a box, one for each tile, in which there are labels."""
         found = []
-        for row, col, tile in self._labels.tiles(self.plane):
+        for row, col, tile in self.tiles():
             top, left = max(row, box[0]), max(col, box[1])
             bottom = min(row + tile.shape[0], box[2])
             right = min(col + tile.shape[1], box[3])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
+import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +13,8 @@ import tifffile
 
 from napari_pvpu.errors import ExportError
 from napari_pvpu.export.track_formats import export_tracks
-from napari_pvpu.export.tracks import Track, find_tracks
+from napari_pvpu.export.tracks import Track, TrackFinder, find_tracks
+from napari_pvpu.sparse_labels import SparseLabels
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,3 +134,73 @@ def test_geff_is_what_its_own_package_reads(movie: np.ndarray, tmp_path: Path) -
 def test_name_that_tells_nothing_is_refused(movie: np.ndarray, tmp_path: Path, name: str) -> None:
     with pytest.raises(ExportError, match=r"\.geff"):
         export_tracks(tmp_path / name, movie)
+
+
+def sparse(labels: np.ndarray, shape: tuple[int, ...], row: int, col: int) -> SparseLabels:
+    """Return labels put into larger ones, from a row and a column on."""
+    found = SparseLabels(shape, labels.dtype)
+    height, width = labels.shape[-2:]
+    found[..., row : row + height, col : col + width] = labels
+    return found
+
+
+def test_tracks_of_sparse_labels_are_those_of_an_array(movie: np.ndarray, tmp_path: Path) -> None:
+    labels = sparse(movie, (5, 600, 700), 253, 509)  # over the borders of tiles
+    found, known = find_tracks(labels, PARENTS), find_tracks(labels[...], PARENTS)
+    assert found.tracks == known.tracks
+    assert found.spots == known.spots
+    for name, tracks in (("one_RES", found), ("two_RES", known)):
+        export_tracks(tmp_path / name, tracks)
+    names = sorted(each.name for each in (tmp_path / "one_RES").iterdir())
+    assert names == sorted(each.name for each in (tmp_path / "two_RES").iterdir())
+    for name in names[:-1]:
+        one, two = (tifffile.imread(tmp_path / each / name) for each in ("one_RES", "two_RES"))
+        assert one.dtype == np.uint16
+        np.testing.assert_array_equal(one, two)
+
+
+def test_stacks_of_sparse_labels_are_written_as_stacks(tmp_path: Path) -> None:
+    labels = SparseLabels((2, 3, 300, 40))
+    labels[:, 1:, 250:260, 3:5] = 4
+    export_tracks(tmp_path / "01_RES", labels, axes="TZYX")
+    for frame in range(2):
+        masks = tifffile.imread(tmp_path / "01_RES" / f"mask{frame:03}.tif")
+        np.testing.assert_array_equal(masks, labels[frame])
+
+
+def test_tracks_of_a_huge_movie_take_little_memory(tmp_path: Path) -> None:
+    pytest.importorskip("zarr")
+    labels = SparseLabels((3, 20_000, 20_000))  # a frame is too large for an array
+    labels[:2, 10:20, 5:15] = 1
+    labels[:2, 19_000:19_010, 18_000:18_010] = 1  # the same object, far off
+    labels[2, 12_000:12_020, 7:17] = 2
+    tracemalloc.start()
+    tracks = find_tracks(labels, {2: 1})
+    export_tracks(tmp_path / "01_RES", tracks)
+    export_tracks(tmp_path / "cells.geff", tracks)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100e6
+    assert tracks.tracks == (Track(1, 1, 0, 1, 0), Track(2, 2, 2, 2, 1))
+    assert (tracks.spots[0].center, tracks.spots[0].size) == ((9509.5, 9007.0), 200)
+    with tifffile.TiffFile(tmp_path / "01_RES" / "mask000.tif") as file:
+        page, strip = file.pages[0], 19_005 // 256
+        assert page.shape == (20_000, 20_000)
+        file.filehandle.seek(page.dataoffsets[strip])
+        part = zlib.decompress(file.filehandle.read(page.databytecounts[strip]))
+    rows = np.frombuffer(part, np.uint16).reshape(256, 20_000)
+    assert rows[19_005 % 256, 18_005] == 1
+    assert np.count_nonzero(rows) == 100
+
+
+def test_tracks_found_again_read_only_planes_that_have_changed(movie: np.ndarray) -> None:
+    finder = TrackFinder()
+    about = {"axes": "TCYX"}
+    found = finder.find(movie[:, None], PARENTS, **about)
+    assert found.tracks == find_tracks(movie, PARENTS).tracks
+    movie[2, 5, 7] = 5
+    movie[0] = 0
+    again = finder.find(movie[:, None], PARENTS, changed=[(2, 0)], **about)
+    assert again.tracks[-1] == Track(5, 5, 0, 4, 0), "frame 0 has not been looked at"
+    again = finder.find(movie[:, None], PARENTS, changed=[(0, 0)], **about)
+    assert again.spots == find_tracks(movie).spots

@@ -243,6 +243,7 @@ def test_movie_has_divisions_and_tracks(begin, viewer, qtbot, tmp_path, notices)
     controller.divide_here()
     assert controller.session.parents == {2: 1, 3: 1}
     assert "divides into 2 and 3" in notices()[-1]
+    assert controller.wait()
     assert tracks.graph == {2: [1], 3: [1]}
     assert len(tracks.data) == 4
     controller.export_tracks(tmp_path / "01_RES")

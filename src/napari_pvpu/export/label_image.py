@@ -142,10 +142,13 @@ class LabelImage:
         Each is an array, or a `SparsePlane` of sparse labels.
         """
         for index in product(*map(range, self.plane_shape)):
-            if isinstance(self.labels, SparseLabels):
-                yield index, SparsePlane(self.labels, index)
-            else:
-                yield index, np.asarray(self.labels[index])
+            yield index, self.plane(index)
+
+    def plane(self, index: tuple[int, ...]) -> Any:
+        """Return a plane, as `planes` yields it."""
+        if isinstance(self.labels, SparseLabels):
+            return SparsePlane(self.labels, index)
+        return np.asarray(self.labels[index])
 
     def position(self, index: tuple[int, ...]) -> dict[str, int]:
         """Return a plane's index by axis, such as ``{"t": 0, "z": 4}``."""

@@ -8,21 +8,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import add
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
-import numpy.typing as npt
-from scipy import ndimage
 
 from napari_pvpu.errors import ExportError
-from napari_pvpu.export.label_image import as_label_image, numbered
+from napari_pvpu.export.label_image import as_label_image
+from napari_pvpu.label_boxes import boxes_in
+from napari_pvpu.sparse_labels import SparsePlane
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from napari_pvpu.export.label_image import About, LabelImage, Labels
 
-__all__ = ["Spot", "Track", "Tracks", "find_tracks"]
+    Plane = tuple[int, ...]
+    Sums = tuple[float, ...]
+
+__all__ = ["Spot", "Track", "TrackFinder", "Tracks", "find_tracks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,39 +124,84 @@ def find_tracks(
     ExportError
         When there is no time axis, or a parent ends after its daughter begins.
     """
-    if about.get("axes") is None and getattr(labels, "ndim", 0) == 3:
-        about["axes"] = "TYX"
-    image = as_label_image(labels, **about)
-    if "T" not in image.axes:
-        raise ExportError(
-            f"tracks take labels with a time axis, and these have {image.axes}; name the axes, "
-            "for instance TYX"
+    return TrackFinder().find(labels, parents, **about)
+
+
+class TrackFinder:
+    """Finds the tracks of one movie again and again, and remembers what is in its planes."""
+
+    def __init__(self) -> None:
+        self._planes: dict[Plane, dict[int, Sums]] = {}
+        """Number of pixels and sums of their rows and columns, by label."""
+
+    def find(
+        self,
+        labels: Labels | LabelImage,
+        parents: Mapping[int, int] | None = None,
+        *,
+        changed: Iterable[Plane] | None = None,
+        **about: Unpack[About],
+    ) -> Tracks:
+        """Find the tracks; see `find_tracks`.
+
+        Parameters
+        ----------
+        labels, parents, **about
+            See there. The labels take memory of one plane at a time, sparse ones of a tile.
+        changed : iterable of tuple of int, optional
+            Planes in which labels have changed since the last time, by their index over all axes
+            of `labels` before the rows; only these are read. By default all of them are.
+        """
+        if about.get("axes") is None and getattr(labels, "ndim", 0) == 3:
+            about["axes"] = "TYX"
+        image = as_label_image(labels, **about)
+        if "T" not in image.axes:
+            raise ExportError(
+                f"tracks take labels with a time axis, and these have {image.axes}; name the axes, "
+                "for instance TYX"
+            )
+        if changed is None:
+            found = ((index, _sums(plane)) for index, plane in image.planes())
+            self._planes = {index: sums for index, sums in found if sums}
+        else:
+            letters = (about.get("axes") or image.axes).upper()
+            kept = [at for at, axis in enumerate(letters[:-2]) if axis in image.plane_axes]
+            for each in changed:
+                index = tuple(each[at] for at in kept)
+                self._planes[index] = _sums(image.plane(index))
+        spots = self._spots(image.plane_axes.index("T"))
+        return Tracks(image, spots, _join_spots(spots, dict(parents or {})))
+
+    def _spots(self, time: int) -> tuple[Spot, ...]:
+        """Join what each frame has of an object in its planes."""
+        found: dict[tuple[int, int], Sums] = {}
+        for index, objects in self._planes.items():
+            depths = [at for axis, at in enumerate(index) if axis != time]
+            for label, (size, *sums) in objects.items():
+                here: Sums = (size, *(size * at for at in depths), *sums)
+                key = (index[time], label)
+                found[key] = _added(found[key], here) if key in found else here
+        return tuple(
+            Spot(frame, label, tuple(each / size for each in sums), int(size))
+            for (frame, label), (size, *sums) in sorted(found.items())
         )
-    spots = _find_spots(image)
-    return Tracks(image, spots, _join_spots(spots, dict(parents or {})))
 
 
-def _find_spots(image: LabelImage) -> tuple[Spot, ...]:
-    found: dict[tuple[int, int], npt.NDArray[np.float64]] = {}
-    time = image.plane_axes.index("T")
-    for index, plane in image.planes():
-        if not plane.any():
-            continue
-        numbers, values = numbered(plane)
-        for number, box in enumerate(ndimage.find_objects(numbers), start=1):
-            if box is None:
-                continue
-            rows, cols = np.nonzero(numbers[box] == number)
-            label = number if values is None else int(values[number])
-            depth = [len(rows) * at for axis, at in enumerate(index) if axis != time]
-            start = (box[0].start, box[1].start)
-            sums = [float((each + at).sum()) for each, at in zip((rows, cols), start, strict=True)]
-            key = (index[time], label)
-            found[key] = found.get(key, 0.0) + np.array([len(rows), *depth, *sums], np.float64)
-    return tuple(
-        Spot(frame, label, tuple((sums[1:] / sums[0]).tolist()), int(sums[0]))
-        for (frame, label), sums in sorted(found.items())
-    )
+def _sums(plane: Any) -> dict[int, Sums]:
+    """Return number of pixels, and sums of their rows and columns, of each object in a plane."""
+    found: dict[int, Sums] = {}
+    for row, col, part in plane.tiles() if isinstance(plane, SparsePlane) else [(0, 0, plane)]:
+        for label, (top, left, bottom, right) in boxes_in(part, row, col):
+            mask = part[top - row : bottom - row, left - col : right - col] == label
+            rows, cols = np.nonzero(mask)
+            size = len(rows)
+            here = (size, size * top + int(rows.sum()), size * left + int(cols.sum()))
+            found[label] = _added(found[label], here) if label in found else here
+    return found
+
+
+def _added(one: Sums, two: Sums) -> Sums:
+    return tuple(map(add, one, two))
 
 
 def _join_spots(spots: tuple[Spot, ...], parents: dict[int, int]) -> tuple[Track, ...]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from os import fspath
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_info
+from qtpy.QtCore import QTimer
 
 from napari_pvpu.errors import PvpuError
 from napari_pvpu.napari_side.editing import Editing
@@ -33,6 +35,18 @@ class VolumeEdits(Editing):
         super().__init__(viewer)
         self._axis: str | None = None
         self._tracks = TrackLayers()
+        self._tracks_soon = QTimer(self)
+        self._tracks_soon.setSingleShot(True)
+        self._tracks_soon.timeout.connect(self._follow_objects)
+        self.changed.connect(self._follow_objects_soon)
+
+    def close(self) -> None:
+        self._tracks_soon.stop()
+        super().close()
+
+    @property
+    def busy(self) -> bool:
+        return self._tracks_soon.isActive() or super().busy
 
     # Planes
 
@@ -119,7 +133,6 @@ class VolumeEdits(Editing):
         result = None
         if self._workspace is not None:
             result = self._workspace.perform(work, asks=asks)
-            self._tracks.update(self._viewer(), self._workspace)
         self.changed.emit()
         return result
 
@@ -165,6 +178,22 @@ class VolumeEdits(Editing):
                 self._tracks.show(viewer, workspace)
             except PvpuError as error:
                 show_info(sentence(error))
+
+    def _follow_objects_soon(self) -> None:
+        """Have the Tracks layer follow the objects when what is under way has been done."""
+        workspace, timer = self._workspace, self._tracks_soon
+        if workspace is not None and self._tracks.is_behind(workspace) and not timer.isActive():
+            timer.start()
+
+    def _follow_objects(self) -> None:
+        viewer, workspace = self._viewer(), self._workspace
+        if viewer is None or workspace is None:
+            return
+        start = time.monotonic()
+        self._tracks.update(viewer, workspace)
+        # The next time not before as long again: of thousands of tracks napari takes a while.
+        self._tracks_soon.setInterval(round(1000 * (time.monotonic() - start)))
+        self.changed.emit()
 
     def export_tracks(self, path: str | PathLike[str], format_name: str | None = None) -> None:
         """Write the tracks of a movie, in the background; `wait` for it in a script.

@@ -235,7 +235,6 @@ class Volumes(VolumeEdits):
         self.changed.emit()
 
     def _tell_result(self, workspace: Workspace, work: Propagating) -> None:
-        self._tracks.update(self._viewer(), workspace)
         found, name = work.result().found, f"Object {work.request.object_id}"
         what = "frame" if self.axis == "T" else "plane"
         if not found:
@@ -257,11 +256,11 @@ class Volumes(VolumeEdits):
         target, workspace = self.target, self._workspace
         if target is None or workspace is None:
             self.accept()
+            return
 
         def work(rule: OverlapRule | None) -> Any:
             return self._perform(lambda each: each.accept_into(target, overlap=rule), asks=True)
 
-            return
         with self._holding():
             self._try(workspace, work, lambda joined, rule: self._on_joined(joined))
 
