@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -79,6 +80,22 @@ def test_formats_by_name(labels: Path, tmp_path: Path) -> None:
     run(labels, "--format", "coco", "--out", one, "--format", "geojson", "--out", two)
     assert np.array_equal(read_coco(one).labels, LABELS)
     assert np.array_equal(read_geojson(two, LABELS.shape).labels, LABELS)
+
+
+def test_run_lengths_keep_an_object_with_a_hole_whole(tmp_path: Path) -> None:
+    ring = np.zeros((9, 12), np.uint16)
+    ring[1:8, 2:9], ring[3:5, 4:7], ring[4, 5] = 3, 0, 5
+    write_tiff(tmp_path / "ring.tif", ring)
+    whole, cut = tmp_path / "rle.json", tmp_path / "cut.json"
+    result = run(
+        tmp_path / "ring.tif", "--format", "coco-rle", "--out", whole, "--format", "coco",
+        "--out", cut,
+    )  # fmt: skip
+    assert f"{whole}: coco-rle" in result.stdout
+    for path, kinds in ((whole, [dict, dict]), (cut, [list, list])):
+        assert np.array_equal(read_coco(path).labels, ring)
+        annotations = json.loads(path.read_text("utf-8"))["annotations"]
+        assert [type(each["segmentation"]) for each in annotations] == kinds
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from napari_pvpu.errors import ExportError
 
 __all__ = ["ManyScales", "export"]
 
-_FORMATS = "tiff, ome-zarr, imagej, coco, geojson, csv"
+_FORMATS = "tiff, ome-zarr, imagej, coco, coco-rle, geojson, csv"
 
 
 class ManyScales(TyperCommand):

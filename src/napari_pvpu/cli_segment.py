@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["segment"]
 
 _SUFFIXES = {"tiff": ".labels.tif", "ome-zarr": ".ome.zarr", "imagej": ".rois.zip",
-             "coco": ".coco.json", "geojson": ".geojson", "csv": ".csv"}  # fmt: skip
+             "coco": ".coco.json", "coco-rle": ".coco.json", "geojson": ".geojson",
+             "csv": ".csv"}  # fmt: skip
 
 
 def segment(

@@ -20,7 +20,7 @@ from napari_pvpu.export import (
     read_label_image,
     read_table,
 )
-from napari_pvpu.export.writers import from_layer
+from napari_pvpu.export.writers import from_layer, save_coco_rle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,6 +64,15 @@ def test_saving_by_name(name: str, read, viewer: ViewerModel, tmp_path: Path) ->
     path = tmp_path / name
     assert viewer.layers.save(str(path)) == [str(path)]
     assert np.array_equal(read(path).labels, LABELS)
+
+
+def test_run_lengths_are_a_choice_of_the_dialog(tmp_path: Path) -> None:
+    labels = np.full((5, 5), 2, np.uint16)
+    labels[2, 2] = 0
+    path = tmp_path / "a.json"
+    assert save_coco_rle(str(path), labels, {}) == [str(path)]
+    assert np.array_equal(read_coco(path).labels, labels)
+    assert '"counts"' in path.read_text("utf-8")
 
 
 def test_tif_is_napari_s_unless_ours_is_asked_for(viewer: ViewerModel, tmp_path: Path) -> None:

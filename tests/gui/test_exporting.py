@@ -10,7 +10,7 @@ import pytest
 import tifffile
 
 from napari_pvpu import attach
-from napari_pvpu.export import FORMATS
+from napari_pvpu.export import FORMATS, read_coco
 from napari_pvpu.napari_side.panel import Panel
 
 pytestmark = pytest.mark.gui
@@ -55,6 +55,9 @@ def test_every_format_is_written_from_the_menu(
     rows = list(csv.DictReader((tmp_path / "csv.csv").read_text("utf-8").splitlines()))
     assert [row["label"] for row in rows] == ["1", "4"]
     assert len(json.loads((tmp_path / "coco.json").read_text())["annotations"]) == 2
+    whole = read_coco(tmp_path / "coco-rle.json")
+    np.testing.assert_array_equal(whole.labels, SQUARES)
+    assert '"counts"' in (tmp_path / "coco-rle.json").read_text("utf-8")
     panel.close()
 
 

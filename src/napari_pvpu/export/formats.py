@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
 from napari_pvpu.errors import ExportError
@@ -44,6 +45,8 @@ class Format:
     write: Callable[..., None]
 
 
+_write_run_lengths = partial(write_coco, segmentation="rle")
+
 FORMATS = {
     each.name: each
     for each in (
@@ -51,11 +54,12 @@ FORMATS = {
         Format("ome-zarr", "OME-Zarr labels", (".ome.zarr", ".zarr"), write_ome_zarr),
         Format("imagej", "ImageJ ROIs", (".zip",), write_imagej_rois),
         Format("coco", "COCO JSON", (".json",), write_coco),
+        Format("coco-rle", "COCO JSON, run lengths", (".json",), _write_run_lengths),
         Format("geojson", "GeoJSON for QuPath", (".geojson",), write_geojson),
         Format("csv", "Table of measurements", (".csv",), write_table),
     )
 }
-"""All formats, by name."""
+"""All formats, by name; the first of a suffix is the one that it tells."""
 
 
 def format_of(path: str | os.PathLike[str]) -> str:
@@ -80,7 +84,7 @@ def format_of(path: str | os.PathLike[str]) -> str:
     for each in FORMATS.values():
         if name.endswith(each.suffixes):
             return each.name
-    known = ", ".join(suffix for each in FORMATS.values() for suffix in each.suffixes)
+    known = ", ".join(dict.fromkeys(end for each in FORMATS.values() for end in each.suffixes))
     raise ExportError(f"{os.fspath(path)} tells no format by its name; use one of {known}")
 
 

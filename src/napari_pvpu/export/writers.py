@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "from_layer",
     "save_coco",
+    "save_coco_rle",
     "save_geojson",
     "save_imagej_rois",
     "save_ome_zarr",
@@ -53,6 +54,11 @@ def save_imagej_rois(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
 def save_coco(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     """Save a Labels layer as COCO JSON."""
     return _save("coco", path, data, meta)
+
+
+def save_coco_rle(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
+    """Save a Labels layer as COCO JSON with run lengths, in which objects may have holes."""
+    return _save("coco-rle", path, data, meta)
 
 
 def save_geojson(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
