@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from napari_pvpu.features.segmenting import Segmented
     from napari_pvpu.prompts import Prompt
 
 __all__ = ["segment"]
@@ -47,7 +48,10 @@ def segment(
     device: Device = "auto",
     em: Em = False,
     threshold: Threshold = 0.5,
-    runtime: Annotated[str, typer.Option(help="torch, or a folder from export-onnx.")] = "torch",
+    runtime: Annotated[
+        str,
+        typer.Option(help="torch; onnx: ONNX Runtime where faster; or a folder from export-onnx."),
+    ] = "torch",
     format_name: Annotated[
         str, typer.Option("--format", help=f"With --prompts: {', '.join(_SUFFIXES)}.")
     ] = "tiff",
@@ -125,7 +129,10 @@ def _segment_one(
         raise PvpuError(f"these prompts are for one image, not for {len(images)}; use --prompts")
     if out.suffix.lower() not in (".tif", ".tiff", ".png"):
         raise PvpuError(f"labels cannot be written as {out.name!r}; use a name in .tif or .png")
-    session = Segmenter(model, device=device, runtime=runtime).open(read_image(images[0]))
+    segmenter = Segmenter(model, device=device, runtime=runtime)
+    if runtime == "onnx":
+        typer.echo(f"runtime: {segmenter.runtime}", err=True)
+    session = segmenter.open(read_image(images[0]))
     session.threshold = threshold
     session.value_propagation = em
     for prompt in prompts:
@@ -165,9 +172,16 @@ def _segment_many(
     _make_folder(out)
     names = _label_names(paths, _SUFFIXES[str(options["format_name"])])
     settings = SegmentSettings(found, str(out.resolve()), names, **options)
-    done = segment_images(
-        paths, settings, workers=workers, scheduler=scheduler, progress=_tell_problems
-    )
+    told: set[str | None] = {None}
+
+    def tell(image: Segmented) -> None:
+        if settings.runtime == "onnx" and image.runtime not in told:  # each process has its own
+            told.add(image.runtime)
+            typer.echo(f"runtime: {image.runtime}", err=True)
+        _tell_problems(image)
+
+    done = segment_images(paths, settings, workers=workers, scheduler=scheduler, progress=tell)
+
     for problem in done.problems:
         typer.echo(f"{prompts}: {problem}", err=True)
     for path in reports:
@@ -194,7 +208,7 @@ def _label_names(paths: list[Path], suffix: str) -> dict[str, str]:
     return names
 
 
-def _tell_problems(image: Any) -> None:
+def _tell_problems(image: Segmented) -> None:
     for problem in (*image.problems, *filter(None, [image.error])):
         typer.echo(f"{image.image}: {' '.join(problem.split())}", err=True)
 

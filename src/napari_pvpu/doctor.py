@@ -86,6 +86,8 @@ def examine(model: str = "pvpu-nano", *, screen: bool = True) -> Page:
     page.sections["Model"] = _weights(model, page.problems)
     page.sections["Feature store"] = _store(page.problems)
     _compare_devices(model, page)
+    if page.sections["Versions"]["onnxruntime"] != "missing":
+        page.sections["ONNX Runtime"] = _onnx(model)
     return page
 
 
@@ -238,6 +240,24 @@ def _store(problems: list[str]) -> dict[str, str]:
         "size": f"{info.size / 1e6:.1f} of {info.limit / 1e6:.0f} MB, {info.views} views",
         "written and read back": "yes" if kept else "no",
     }
+
+
+def _onnx(model: str) -> dict[str, str]:
+    """What ``runtime="onnx"`` chooses here; files are not made for that, which takes too long."""
+    from napari_pvpu.features.devices import one_thread
+    from napari_pvpu.features.faster_runner import FasterRunner
+    from napari_pvpu.features.onnx_files import are_kept, kept_folder
+    from napari_pvpu.model_files import load_network
+
+    try:
+        network = load_network(model)
+        folder = kept_folder(network)
+        if folder is None or not are_kept(folder):
+            return {"files": "none yet; they are made where runtime 'onnx' is asked for first"}
+        with one_thread():
+            return {"files": str(folder), "faster here": FasterRunner(network).runtime}
+    except PvpuError as error:
+        return {"trouble": str(error)}
 
 
 def _compare_devices(model: str, page: Page) -> None:

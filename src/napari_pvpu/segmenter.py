@@ -52,7 +52,9 @@ class Segmenter:
         False keeps nothing, rounds nothing, and always runs the encoder.
     runtime : str or Path
         ``"torch"``, or the folder that ``napari-pvpu export-onnx`` wrote for this model: ONNX
-        Runtime computes, on the CPU.
+        Runtime computes, on the CPU. ``"onnx"`` makes these files itself, once for these weights,
+        times both on the CPU and takes ONNX Runtime for what it is faster at, encoder or decoder,
+        and torch for the rest; answers may then differ by 1e-3 from one start to the next.
 
     Raises
     ------
@@ -185,6 +187,11 @@ class Segmenter:
     def precision(self) -> str:
         """Precision in which the image encoder computes: float32, bf16 or float16."""
         return self._encoder.precision
+
+    @property
+    def runtime(self) -> str:
+        """What computes: torch, ONNX Runtime or, with ``"onnx"``, which part, and both times."""
+        return self._encoder.runtime
 
     @property
     def notice(self) -> str | None:

@@ -14,3 +14,14 @@ if TYPE_CHECKING:
 def weights(small_weights: Path) -> str:
     """Path of random weights of a small network."""
     return str(small_weights)
+
+
+@pytest.fixture(scope="session")
+def exported(weights: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of that network's ONNX files; to write them takes half a minute of one core."""
+    from napari_pvpu.networks.weights import load_model
+    from napari_pvpu.onnx_export import export_onnx
+
+    folder = tmp_path_factory.mktemp("onnx") / "new"
+    export_onnx(load_model(weights), folder)
+    return folder

@@ -43,13 +43,6 @@ def network(weights):
 
 
 @pytest.fixture(scope="module")
-def exported(network, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("onnx") / "new"
-    export_onnx(network, folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def both(network, exported):
     return TorchRunner(network, torch.device("cpu")), OnnxRunner(network, exported)
 

@@ -67,7 +67,8 @@ class ViewEncoder:
         Whether features are rounded to float16 as a store does, so that answers are the same with
         and without one. By default with a store only.
     runtime : str or Path
-        ``"torch"``, or a folder that `export_onnx` wrote for this model, for ONNX Runtime.
+        ``"torch"``, or a folder that `export_onnx` wrote for this model, for ONNX Runtime, or
+        ``"onnx"``: each part by whichever of both is faster at it here, see `FasterRunner`.
 
     Raises
     ------
@@ -88,7 +89,7 @@ class ViewEncoder:
     ) -> None:
         make: Callable[..., Runner] = TorchRunner
         if runtime != "torch":
-            device, make = _on_cpu(device, precision), partial(_onnx_runner, folder=runtime)
+            device, make = _on_cpu(device, precision), partial(_onnx_runner, runtime=runtime)
         place = choose_device(device)
         self._kept: OrderedDict[Hashable, Features] = OrderedDict()
         load = partial(_load, model)
@@ -109,6 +110,11 @@ class ViewEncoder:
     def precision(self) -> str:
         """Precision in which the image encoder computes."""
         return self._runner.precision
+
+    @property
+    def runtime(self) -> str:
+        """What computes, for people to read: with ``"onnx"`` which part and why."""
+        return self._runner.runtime
 
     @property
     def notice(self) -> str | None:
@@ -295,12 +301,16 @@ def _on_cpu(device: str, precision: str) -> str:
 
 
 def _onnx_runner(
-    network: PromptableNetwork, device: torch.device, precision: str, folder: str | Path
+    network: PromptableNetwork, device: torch.device, precision: str, runtime: str | Path
 ) -> Runner:
+    from napari_pvpu.features.faster_runner import FasterRunner
     from napari_pvpu.features.onnx_runtime import OnnxRunner
 
     small = count_parameters(network)[0] < SMALL
-    return OnnxRunner(network, folder, 1 if small else torch.get_num_threads())
+    threads = 1 if small else torch.get_num_threads()
+    if runtime == "onnx":  # a folder of that name is "./onnx"
+        return FasterRunner(network, threads)
+    return OnnxRunner(network, runtime, threads)
 
 
 def _to_numpy(logits: torch.Tensor) -> Floats:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_pvpu.networks.prompt_batch import PromptBatch
     from napari_pvpu.networks.pvpu_net import PVPUNet
 
-__all__ = ["OnnxRunner"]
+__all__ = ["OnnxRunner", "onnx_library"]
 
 
 class OnnxRunner:
@@ -44,14 +44,11 @@ class OnnxRunner:
         If ONNX Runtime is not installed, or the files are missing, damaged or of another network.
     """
 
+    runtime = "ONNX Runtime"
+
     def __init__(self, network: PromptableNetwork, folder: str | Path, threads: int = 1) -> None:
         self.device, self.precision = torch.device("cpu"), "float32"
-        try:
-            import onnxruntime  # type: ignore[import-untyped]
-        except ImportError as error:
-            raise ConfigError(
-                "onnxruntime is missing; install it with: pip install 'napari-pvpu[onnx]'"
-            ) from error
+        onnxruntime = onnx_library()
         folder = Path(folder)
         self._about = _read(folder)
         if self._about["numbers"] != numbers_id(network):
@@ -97,6 +94,23 @@ class OnnxRunner:
             previous=before,
         )
         return Decoded(*answer)
+
+
+def onnx_library() -> Any:
+    """Import ONNX Runtime.
+
+    Raises
+    ------
+    ConfigError
+        If it is not installed; says how to install it.
+    """
+    try:
+        import onnxruntime  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise ConfigError(
+            "onnxruntime is missing; install it with: pip install 'napari-pvpu[onnx]'"
+        ) from error
+    return onnxruntime
 
 
 def _run(session: Any, **inputs: Tensor) -> list[Tensor]:

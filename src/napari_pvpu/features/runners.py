@@ -48,6 +48,10 @@ class Runner(Protocol):
     def precision(self) -> str:
         """Of the encoder: ``"float32"``, ``"bf16"`` or ``"float16"``."""
 
+    @property
+    def runtime(self) -> str:
+        """What computes, for people to read."""
+
     def encode(self, views: Tensor) -> Features:
         """Return the features of views (B, 3, S, S), float32, NaN outside the image."""
 
@@ -70,6 +74,8 @@ class TorchRunner:
     precision : str
         ``"float32"``, ``"bf16"`` or ``"float16"``.
     """
+
+    runtime = "torch"
 
     def __init__(
         self, network: PromptableNetwork, device: torch.device, precision: str = "float32"
@@ -179,6 +185,11 @@ class SafeRunner:
     def precision(self) -> str:
         """Of the encoder, now."""
         return self._runner.precision
+
+    @property
+    def runtime(self) -> str:
+        """What computes now, for people to read."""
+        return self._runner.runtime
 
     def encode(self, views: Tensor) -> Features:
         """Do as `Runner.encode`, wherever that works."""
