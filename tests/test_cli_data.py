@@ -139,6 +139,29 @@ def test_train_pack_and_profile(
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "views", "compiled"),
+    [
+        (["--device", "cuda"], 256, "encoder"),
+        (["--device", "cuda", "--recipe", "pvpu"], 36, "none"),
+        (["--device", "cuda", "--set", "views=64"], 64, "encoder"),
+        (["--device", "cpu"], 36, "none"),
+    ],
+    ids=["gpu", "named", "changed", "cpu"],
+)
+def test_a_gpu_is_trained_on_by_its_own_recipe(
+    run: Run, monkeypatch: pytest.MonkeyPatch, words: list[str], views: int, compiled: str
+) -> None:
+    import torch
+
+    monkeypatch.setattr("napari_pvpu.features.devices.choose_device", torch.device)
+    for stream in ("--stream", "--no-stream"):
+        code, text, _ = run("train", "out", stream, "--show-recipe", *words)
+        assert code == 0
+        assert re.search(rf"^views: {views}$", text, re.M)
+        assert re.search(rf"^compile: {compiled}$", text, re.M)
+
+
 def test_profile_needs_no_folder(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--no-stream", "--synthetic", "0", "--set", "views=1", "--set", "rounds=[1]"]
     words += ["--set", "objects=1", "--device", "cpu"]

@@ -139,6 +139,25 @@ def test_without_a_recipe_it_is_the_models_own(
     assert seen == [recipe_for(small_config)]
 
 
+def test_the_device_chooses_among_the_models_own(
+    small_config: ModelConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def choose(name: str) -> torch.device:
+        asked.append(name)
+        return torch.device("cuda" if name == "auto" else name)
+
+    monkeypatch.setattr("napari_pvpu.training.command.choose_device", choose)
+    on_gpu = recipe_for(small_config, "cuda")
+    for name in ("auto", "cuda", "cuda:1"):
+        assert RunOptions(device=name).settings(small_config) == on_gpu
+    assert RunOptions(device="cpu").settings(small_config) == recipe_for(small_config) != on_gpu
+    assert asked == ["auto", "cuda", "cuda:1", "cpu"]
+    # A recipe that is given asks nobody.
+    assert RunOptions(device="tpu", config=QUICK).settings(small_config) == QUICK
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -60,6 +60,16 @@ def test_a_file_lists_changes_alone(file: Path, text: str, expected) -> None:
     assert find_recipe(MODEL, file) == changed(start, changes)
 
 
+def test_on_a_gpu_the_models_own_is_that_of_gpus(file: Path) -> None:
+    file.write_text("steps: 7")
+    own = recipe_for(MODEL, "cuda")
+    assert own.views == RECIPES["pvpu-gpu"].views
+    assert find_recipe(MODEL, device="cuda") == own
+    assert find_recipe(MODEL, file, device="cuda") == replace(own, steps=7)
+    # What is named is what is taken.
+    assert find_recipe(MODEL, "pvpu", device="cuda") == find_recipe(MODEL)
+
+
 def test_settings_come_last_and_in_order(file: Path) -> None:
     file.write_text("steps: 7\nviews: 4")
     recipe = find_recipe(MODEL, file, ["views=6", "optimizer.rate=1e-3", "views=8"])

@@ -79,3 +79,17 @@ def test_a_gpu_gets_more_views_of_the_same_kind() -> None:
     assert small.optimizer.rate < large.optimizer.rate < small.optimizer.rate * 8**0.5
     for same in ("losses", "play", "sampling", "habits", "rounds"):
         assert getattr(large, same) == getattr(small, same)
+    # Its pieces are long enough for the minute that a compiler takes; shapes never change there.
+    assert (small.compile, large.compile) == ("none", "encoder")
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("light", "pvpu-gpu"), ("dma", "pvpuformer"), ("imsa", "interformer")],
+)
+def test_a_gpu_has_a_recipe_of_its_own_for_our_models(kind: str, expected: str) -> None:
+    model = ModelConfig(view_size=96, decoder=DecoderConfig(kind=kind))
+    recipe = recipe_for(model, "cuda")
+    assert recipe == changed(RECIPES[expected], {"sampling": {"size": 96}})
+    assert recipe_for(model, "cpu") == recipe_for(model)
+    assert (recipe_for(model, "mps") == recipe) == (kind != "light")

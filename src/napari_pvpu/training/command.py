@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from napari_pvpu.errors import ConfigError, PvpuError
+from napari_pvpu.features.devices import choose_device
 from napari_pvpu.model_files import find_model, sketch_network
 from napari_pvpu.networks.models import PRESETS
 from napari_pvpu.networks.weights import check_fit, fill, read_state, save_weights
@@ -65,8 +66,8 @@ class RunOptions:
     workers : int
         Processes that make scenes beforehand.
     config : TrainingConfig, optional
-        How to train, if not by the model's own recipe; its `stream` says whether scenes are drawn
-        all the time.
+        How to train, if not by the model's own recipe for the device; its `stream` says whether
+        scenes are drawn all the time.
     """
 
     images: str | Path | None = None
@@ -83,7 +84,7 @@ class RunOptions:
 
     def settings(self, model: ModelConfig) -> TrainingConfig:
         """Return how to train a model, with what these options change."""
-        settings = self.config or recipe_for(model)
+        settings = self.config or recipe_for(model, choose_device(self.device).type)
         if self.steps is not None:
             settings = replace(settings, steps=self.steps)
         return settings if self.seed is None else replace(settings, seed=self.seed)

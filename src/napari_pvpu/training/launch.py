@@ -87,12 +87,13 @@ def train(
     from napari_pvpu.training.run_data import default_stream
 
     model = find_model(fields["model"]).config
-    config = find_recipe(model, recipe)
+    place = choose_device(fields["device"])
+    config = find_recipe(model, recipe, device=place.type)
     # Before the settings, so that they may change a stream that the recipe does not have.
     if not stream:
         config = replace(config, stream=None)
     elif config.stream is None:
-        config = replace(config, stream=default_stream(choose_device(fields["device"])))
+        config = replace(config, stream=default_stream(place))
     fields["config"] = _with_settings(config, setting)
     fields["synthetic"] = (0 if stream else _STOCK) if synthetic is None else synthetic
     options = command.RunOptions(**fields)

@@ -136,7 +136,7 @@ TRAIN = Command(
             "recipe",
             str,
             "pvpu, pvpu-gpu, pvpuformer, simpleclick, interformer, probabilistic, or a YAML file; "
-            "the model's own by default.",
+            "the model's own by default: on a GPU pvpu-gpu instead of pvpu.",
         ),
         Option(
             "setting",

@@ -19,7 +19,10 @@ __all__ = ["find_recipe", "recipe_as_yaml"]
 
 
 def find_recipe(
-    model: ModelConfig, name: str | Path | None = None, settings: Iterable[str] = ()
+    model: ModelConfig,
+    name: str | Path | None = None,
+    settings: Iterable[str] = (),
+    device: str = "cpu",
 ) -> TrainingConfig:
     """Return how to train a model.
 
@@ -32,6 +35,8 @@ def find_recipe(
         name is as in the recipe that its ``base:`` names. Left out, here or there: the model's own.
     settings : iterable of str
         Changes to that, such as ``"optimizer.rate=1e-4"``.
+    device : str
+        Type of the device that trains; the model's own recipe depends on it.
 
     Raises
     ------
@@ -39,7 +44,7 @@ def find_recipe(
         If there is no such recipe, the file cannot be used, or a setting is unknown or of the
         wrong type; the message says where and what is allowed.
     """
-    recipe = _read(model, str(name)) if name else recipe_for(model)
+    recipe = _read(model, str(name), device) if name else recipe_for(model, device)
     for assignment in settings:
         recipe = _changed(recipe, nested(assignment), f"--set {assignment}")
     return recipe
@@ -52,7 +57,7 @@ def recipe_as_yaml(recipe: TrainingConfig) -> str:
     return to_yaml(asdict(recipe))
 
 
-def _read(model: ModelConfig, name: str) -> TrainingConfig:
+def _read(model: ModelConfig, name: str, device: str) -> TrainingConfig:
     size = {"sampling": {"size": model.view_size}}
     if name in RECIPES:
         return changed(RECIPES[name], size)
@@ -66,7 +71,7 @@ def _read(model: ModelConfig, name: str) -> TrainingConfig:
     base = values.pop("base", None)
     if base is not None and base not in RECIPES:
         raise ConfigError(f"{path}: base is {base!r}; use one of {', '.join(RECIPES)}")
-    start = recipe_for(model) if base is None else changed(RECIPES[base], size)
+    start = recipe_for(model, device) if base is None else changed(RECIPES[base], size)
     return _changed(start, values, str(path))
 
 

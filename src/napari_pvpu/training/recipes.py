@@ -123,6 +123,8 @@ RECIPES: dict[str, TrainingConfig] = {
         views=256,
         objects=3,
         average=0.999,
+        # Prompts come in numbers that change, for which decoders would be compiled again.
+        compile="encoder",
         save_every=1000,
         optimizer=OptimizerConfig(rate=2.5e-3, warmup=1000),
     ),
@@ -130,18 +132,23 @@ RECIPES: dict[str, TrainingConfig] = {
 """By name; see papers' sections on training for their numbers."""
 
 
-def recipe_for(model: ModelConfig) -> TrainingConfig:
+def recipe_for(model: ModelConfig, device: str = "cpu") -> TrainingConfig:
     """Return the recipe that belongs to a model, for views of its size.
 
     Parameters
     ----------
     model : ModelConfig
         The classifier and the decoder decide.
+    device : str
+        Type of the device that trains. On ``"cuda"`` our own models take as many views as keep
+        it busy; published schedules stay as they are.
     """
     names = {"light": "pvpu", "dma": "pvpuformer", "imsa": "interformer"}
     name = names.get(model.decoder.kind, model.decoder.kind)
     if model.decoder.classifier == "probabilistic" or model.encoder.kind == "botnet":
         name = "probabilistic"
+    if name == "pvpu" and device == "cuda":
+        name = "pvpu-gpu"
     changes: dict[str, Any] = {"sampling": {"size": model.view_size}}
     if name == "interformer" and model.encoder.width >= 1024:
         changes["optimizer"] = {"layer_decay": 0.75}
