@@ -67,7 +67,9 @@ def keys_page() -> str:
 
 
 def _key(key: str) -> str:
-    """Write a key of napari's as HTML: Control-Shift-Z."""
+    """Write a key of napari's as HTML: Control-Shift-Z; nothing if there is none."""
+    if not key:
+        return ""
     words = key.replace("Control", "Ctrl").split("-")
     return "+".join(f"<kbd>{word}</kbd>" for word in words)
 

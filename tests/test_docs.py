@@ -149,9 +149,10 @@ ACTIONS_OF_PAGES = {
     "docs/guide/correcting.md": ["open_at_cursor", "accept", "reset", "merge_at_cursor"],
     "docs/guide/first-object.md": ["accept", "toggle_polarity", "undo", "redo"],
     "docs/guide/many-objects.md": [
-        "toggle_batch", "hold", "next_uncertain", "previous_uncertain", "skip", "keyboard_cursor"
+        "toggle_batch", "hold", "next_uncertain", "previous_uncertain", "skip", "keyboard_cursor",
+        "accept",
     ],
-    "docs/guide/mask.md": ["compare_propagation"],
+    "docs/guide/mask.md": ["compare_propagation", "return_to_best"],
     "docs/guide/outlines.md": [
         "use_lasso", "use_polygons", "toggle_filled_polygons", "use_paint", "accept"
     ],
@@ -163,8 +164,8 @@ ACTIONS_OF_PAGES = {
     "docs/guide/volumes.md": ["propagate", "accept_into", "end_here"],
 }  # fmt: skip
 """Actions whose keys a page tells."""
-OTHER_KEYS = {"Shift", "Ctrl", "Alt", "Alt+Shift", "Delete", "Ctrl+E", "Ctrl+Y"}
-"""With the mouse, or of napari itself."""
+OTHER_KEYS = {"Shift", "Ctrl", "Alt", "Alt+Shift", "Delete", "Ctrl+E", "Ctrl+Y", "Space"}
+"""With the mouse, of the keyboard's cross, or of napari itself."""
 
 
 @each_page

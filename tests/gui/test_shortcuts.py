@@ -43,7 +43,8 @@ def test_list_in_the_panel_has_every_action(panel) -> None:
     section = panel.sections["shortcuts"]
     assert set(section._items) == set(KEYS)
     rows = {item.text(0): item.text(1) for item in section._items.values()}
-    assert len(rows) == len(KEYS)
+    keys = [key for key in KEYS.values() if key]
+    assert len(rows) == len(keys) + 1, "one each, and those without"
     assert rows["W"] == "Box tool"
     assert all(item.toolTip(1) for item in section._items.values())
 
@@ -113,6 +114,24 @@ def test_action_may_have_no_key(panel, mouse) -> None:
     assert panel.controller.wait()
     mouse.press_key(Qt.Key.Key_R, Qt.KeyboardModifier.ShiftModifier)
     assert panel.accept.isEnabled()
+
+
+def test_action_that_comes_without_a_key_can_be_given_one(panel, mouse) -> None:
+    controller, section = panel.controller, panel.sections["shortcuts"]
+    panel.folds["shortcuts"].expand(animate=False)
+    section.chosen = "toggle_uncertainty"
+    assert section._items["toggle_uncertainty"].text(0) == ""
+    assert section.new.keySequence().toString() == ""
+    QTest.keyClick(section.new, Qt.Key.Key_F6)
+    section.new.editingFinished.emit()
+    mouse.press_key(Qt.Key.Key_F6)
+    assert controller.overlay("uncertainty")
+    assert panel.mask.overlays["uncertainty"].toolTip().endswith("(F6)")
+    mouse.press_key(Qt.Key.Key_F6)
+    assert not controller.overlay("uncertainty")
+    section.defaults.click()
+    assert controller.shortcuts.key("toggle_uncertainty") == ""
+    assert panel.step_buttons.measure.text() == "Measurements in napari's table"
 
 
 def test_tab_stays_the_way_to_the_next_part(panel) -> None:

@@ -29,6 +29,7 @@ __all__ = [
     "keep_off_labels",
     "keyboard_cursor",
     "lose_here",
+    "measure",
     "merge_at_cursor",
     "next_image",
     "next_uncertain",
@@ -51,7 +52,10 @@ __all__ = [
     "split_object",
     "toggle_batch",
     "toggle_filled_polygons",
+    "toggle_next_click",
     "toggle_polarity",
+    "toggle_probability",
+    "toggle_uncertainty",
     "toggle_value_propagation",
     "undo",
     "use_boxes",
@@ -291,3 +295,23 @@ def lose_here(viewer: Viewer) -> None:
 def show_tracks(viewer: Viewer) -> None:
     """Show the objects of a movie as a Tracks layer."""
     attach(viewer).in_turn("show_tracks")
+
+
+def toggle_probability(viewer: Viewer) -> None:
+    """Show the probability of each pixel over the image, or hide it."""
+    attach(viewer).in_turn("toggle_probability")
+
+
+def toggle_uncertainty(viewer: Viewer) -> None:
+    """Show where the network cannot decide, or hide it."""
+    attach(viewer).in_turn("toggle_uncertainty")
+
+
+def toggle_next_click(viewer: Viewer) -> None:
+    """Show where a click would tell most, or hide it."""
+    attach(viewer).in_turn("toggle_next_click")
+
+
+def measure(viewer: Viewer) -> None:
+    """Show measurements of all objects in a table of napari's."""
+    attach(viewer).in_turn("measure")

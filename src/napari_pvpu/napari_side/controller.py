@@ -16,6 +16,7 @@ from napari_pvpu.napari_side.engine import Look
 from napari_pvpu.napari_side.exporting import prepare
 from napari_pvpu.napari_side.guide import Guide
 from napari_pvpu.napari_side.key_cursor import KeyCursor
+from napari_pvpu.napari_side.overlay_layers import HINT, PROBABILITY, UNCERTAINTY
 from napari_pvpu.napari_side.preferences import Obedience, Preferences
 from napari_pvpu.napari_side.progress import Progress
 from napari_pvpu.napari_side.scripting import copy_script
@@ -37,6 +38,13 @@ if TYPE_CHECKING:
     from napari_pvpu.session import Session
 
 __all__ = ["KEYS", "Controller", "Tool"]
+
+KEYLESS = (
+    "toggle_probability", "toggle_uncertainty", "toggle_next_click", "adopt_labels",
+    "keep_off_labels", "propagate_forward", "propagate_back", "divide_here", "lose_here",
+    "show_tracks", "measure", "copy_as_python",
+)  # fmt: skip
+"""Actions that come without a key, and can be given one."""
 
 KEYS = {
     "accept": "Enter",
@@ -64,6 +72,7 @@ KEYS = {
     **HAND_KEYS,
     **SERIES_KEYS,
     **VOLUME_KEYS,
+    **dict.fromkeys(KEYLESS, ""),
 }
 """Key of each action, by the name of the method. They are bound to our own layers alone: keys of
 the active layer come before all others in napari, and nobody else's layers are touched."""
@@ -160,6 +169,18 @@ class Controller(Comparing, SeriesActions, Volumes):
             finally:
                 self._arranging = False
         self.changed.emit()
+
+    def toggle_probability(self) -> None:
+        """Show the probability of each pixel over the image, or hide it."""
+        self.show_overlay(PROBABILITY, not self.overlay(PROBABILITY))
+
+    def toggle_uncertainty(self) -> None:
+        """Show where the network cannot decide, or hide it."""
+        self.show_overlay(UNCERTAINTY, not self.overlay(UNCERTAINTY))
+
+    def toggle_next_click(self) -> None:
+        """Show where a click would tell most, or hide it."""
+        self.show_overlay(HINT, not self.overlay(HINT))
 
     # Out
 

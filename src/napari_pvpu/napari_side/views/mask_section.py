@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QWidget
 from superqt import QLabeledDoubleSlider, QLabeledSlider
 
 from napari_pvpu.napari_side.overlay_layers import HINT, PROBABILITY, UNCERTAINTY
-from napari_pvpu.napari_side.views.widgets import button, in_turn
+from napari_pvpu.napari_side.views.widgets import button, in_turn, with_tip
 
 if TYPE_CHECKING:
     from napari_pvpu.napari_side.controller import Controller
@@ -23,11 +23,23 @@ OVERLAPS = {
     "ask": "ask each time",
 }
 SHOWN = {
-    PROBABILITY: ("Show probability", "How sure the network is that a pixel is the object's"),
-    UNCERTAINTY: ("Show uncertainty", "Bright where the network cannot decide"),
-    HINT: ("Show where to click next", "A ring where a mark would tell most: blue for positive"),
+    PROBABILITY: (
+        "Show probability",
+        "How sure the network is that a pixel is the object's",
+        "toggle_probability",
+    ),
+    UNCERTAINTY: (
+        "Show uncertainty",
+        "Bright where the network cannot decide",
+        "toggle_uncertainty",
+    ),
+    HINT: (
+        "Show where to click next",
+        "A ring where a mark would tell most: blue for positive",
+        "toggle_next_click",
+    ),
 }
-"""What can be shown over the object, with a tooltip."""
+"""What can be shown over the object, with a tooltip and the action that does so."""
 
 
 class MaskSection(QWidget):
@@ -52,7 +64,7 @@ class MaskSection(QWidget):
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
         self.overlap.setMinimumContentsLength(6)
-        self.overlays = {name: QCheckBox(text) for name, (text, _) in SHOWN.items()}
+        self.overlays = {name: QCheckBox(text) for name, (text, _, _) in SHOWN.items()}
         self.best = button(
             "Return to best mask",
             "Take the mask, so far, that agrees best with all marks",
@@ -65,7 +77,7 @@ class MaskSection(QWidget):
         form.addRow("Smallest part", self.min_size)
         form.addRow("Shared pixels", self.overlap)
         for name, box in self.overlays.items():
-            box.setToolTip(SHOWN[name][1])
+            with_tip(box, *SHOWN[name][1:])
             box.toggled.connect(partial(controller.show_overlay, name))
             form.addRow(box)
         form.addRow(self.best)

@@ -42,7 +42,7 @@ LABELS = (
     ("adopt_labels", "Begin with a Labels layer"),
     ("keep_off_labels", "Keep off a Labels layer"),
 )
-"""Further entries, which have no keys."""
+"""Further entries of that menu."""
 
 
 class StepButtons(QWidget):
@@ -84,7 +84,7 @@ class StepButtons(QWidget):
             self.edits[action] = entry
         menu.addSeparator()
         for action, text in LABELS:
-            self.edits[action] = menu.addAction(text)
+            self.edits[action] = menu_entry(menu, text, action)
             self.edits[action].triggered.connect(in_turn(self._controller, action))
         return menu
 
@@ -92,9 +92,9 @@ class StepButtons(QWidget):
         menu = QMenu(self)
         self._exports: dict[str, QAction] = {}
         self._below_formats = menu.addSeparator()
-        self.measure = menu_entry(menu, "Measurements in napari's table")
+        self.measure = menu_entry(menu, "Measurements in napari's table", "measure")
         self.measure.triggered.connect(in_turn(self._controller, "measure"))
-        self.copy = menu_entry(menu, "Copy as Python")
+        self.copy = menu_entry(menu, "Copy as Python", "copy_as_python")
         self.copy.triggered.connect(in_turn(self._controller, "copy_as_python"))
         menu.aboutToShow.connect(self._offer_formats)
         return menu

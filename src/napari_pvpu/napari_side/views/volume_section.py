@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 
 from napari_pvpu.export.track_formats import TRACK_FORMATS
 from napari_pvpu.napari_side.views.confidence_strip import ConfidenceStrip
-from napari_pvpu.napari_side.views.widgets import button, combo, fill, in_turn, row
+from napari_pvpu.napari_side.views.widgets import button, combo, fill, in_turn, menu_entry, row
 
 if TYPE_CHECKING:
     from napari_pvpu.napari_side.controller import Controller
@@ -44,9 +44,13 @@ class VolumeSection(QWidget):
             _bound("start", "First plane that is filled"),
             _bound("end", "Last plane that is filled"),
         )
-        self.back = button("◀ Back", "Carry the object to the planes before this one")
+        self.back = button(
+            "◀ Back", "Carry the object to the planes before this one", "propagate_back"
+        )
         self.both = button("Both ways", "Carry the object to the planes on both sides", "propagate")
-        self.forward = button("Forward ▶", "Carry the object to the planes after this one")
+        self.forward = button(
+            "Forward ▶", "Carry the object to the planes after this one", "propagate_forward"
+        )
         self.join = button(
             "Add to object",
             "Keep what is marked here as part of the object touched last, in this plane",
@@ -87,13 +91,16 @@ class VolumeSection(QWidget):
         self.divide = button(
             "Divides",
             "The two objects that begin in this frame are daughters of one that was there before",
+            "divide_here",
         )
-        self.lose = button("Lost", "The object is lost: from this frame on it is not there")
+        self.lose = button(
+            "Lost", "The object is lost: from this frame on it is not there", "lose_here"
+        )
         self.tracks = QPushButton("Tracks")
         self.tracks.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.tracks.setToolTip("Show the objects as tracks, or write them to a folder")
         menu = QMenu(self)
-        self.show_tracks = menu.addAction("Show as a layer")
+        self.show_tracks = menu_entry(menu, "Show as a layer", "show_tracks")
         self.exports = {}
         for name, each in TRACK_FORMATS.items():
             self.exports[name] = menu.addAction(f"Export as {each.title}…")

@@ -77,7 +77,7 @@ def tell_keys(root: QWidget, shortcuts: Shortcuts) -> None:
             continue
         tip, key = part.property("tip"), as_shown(shortcuts.key(action))
         if isinstance(part, QAction):
-            part.setText(f"{tip}\t{key}")
+            part.setText(f"{tip}\t{key}" if key else tip)
         else:
             part.setToolTip(f"{tip} ({key})" if key else tip)
 
