@@ -7,6 +7,7 @@ from napari.settings import get_plugin_settings
 
 from napari_pvpu import attach
 from napari_pvpu.features.store import open_store
+from napari_pvpu.napari_side.panel import Panel
 from napari_pvpu.napari_side.preferences import Preferences, Preferred
 
 pytestmark = pytest.mark.gui
@@ -59,6 +60,30 @@ def test_settings_of_masks_hold_at_once_and_at_the_beginning(
 def test_settings_of_the_mouse_hold_at_once(controller, page) -> None:
     page.hands.batch, page.hands.mouse_buttons = True, "swapped"
     assert (controller.batch, controller.mouse_buttons) == (True, "swapped")
+
+
+def test_hands_chosen_in_the_panel_are_kept(
+    controller, viewer, page, make_napari_viewer, blobs
+) -> None:
+    panel = Panel(viewer)
+    section = panel.sections["hands"]
+    controller.toggle_batch()
+    assert not page.hands.batch, "a key is for now"
+    for box, data in ((section.polygons, True), (section.mouse, "accept")):
+        box.setCurrentIndex(box.findData(data))
+        box.activated.emit(box.currentIndex())
+    section.batch.setChecked(False)
+    assert (controller.filled_polygons, controller.mouse_buttons) == (True, "accept")
+    assert not controller.batch, "although the page has it so already"
+    section.batch.setChecked(True)
+    kept = page.hands.filled_polygons, page.hands.mouse_buttons, page.hands.batch
+    assert kept == (True, "accept", True)
+    later = make_napari_viewer()
+    later.add_image(blobs)
+    other = attach(later)
+    assert (other.filled_polygons, other.mouse_buttons, other.batch) == kept
+    other.close()
+    panel.close()
 
 
 def test_closed_controller_follows_no_more(controller, page) -> None:

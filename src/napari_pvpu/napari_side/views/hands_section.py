@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QWidget
@@ -68,10 +68,16 @@ class HandsSection(QWidget):
         self.hold.setEnabled(controller.workspace is not None)
 
     def _on_polygons(self, index: int) -> None:
-        self._controller.filled_polygons = bool(self.polygons.itemData(index))
+        self._choose("filled_polygons", bool(self.polygons.itemData(index)))
 
     def _on_mouse(self, index: int) -> None:
-        self._controller.mouse_buttons = str(self.mouse.itemData(index))
+        self._choose("mouse_buttons", str(self.mouse.itemData(index)))
 
     def _on_batch(self, on: bool) -> None:
-        self._controller.batch = on
+        self._choose("batch", on)
+
+    def _choose(self, name: str, value: Any) -> None:
+        """Set it here, and for good: hands do not change from one start to the next."""
+        # Both: a key may have turned it here alone, and then the preferences have no news.
+        setattr(self._controller, name, value)
+        self._controller.preferences.set(name, value)
