@@ -174,6 +174,42 @@ def test_there_is_no_cross_while_one_paints(panel, viewer, keyboard, notices) ->
     assert "choose a tool other than Paint" in notices()[-1]
 
 
+def test_objects_are_opened_and_merged_under_the_cross(panel, viewer, keyboard) -> None:
+    controller = panel.controller
+    labels = np.zeros((96, 128), np.uint8)
+    labels[20:40, 30:50], labels[20:40, 50:70] = 1, 2
+    theirs = viewer.add_labels(labels, name="theirs")
+    controller.adopt(theirs)
+    viewer.layers.remove(theirs)
+    controller.use_clicks()
+    assert controller.wait()
+    viewer.cursor.position = (0, 0)
+    keyboard.press(Key.Key_Y)
+    controller.key_cursor.position = (30, 60)
+    keyboard.press(Key.Key_O)
+    assert controller.wait()
+    assert controller.session.opened == 2
+    keyboard.press(Key.Key_Return)
+    controller.key_cursor.position = (30, 40)
+    keyboard.press(Key.Key_J)
+    assert controller.wait()
+    assert len(controller.session.objects) == 1
+
+
+def test_place_of_the_cross_is_that_of_a_mouse(make_napari_viewer, blobs) -> None:
+    viewer = make_napari_viewer()
+    stack = np.stack([blobs] * 3)
+    viewer.add_image(stack, name="blobs", scale=(4, 2, 0.5), translate=(1, 5, 9))
+    controller = attach(viewer)
+    assert controller.wait()
+    viewer.dims.current_step = (2, 0, 0)
+    assert controller.key_cursor.place is None
+    controller.keyboard_cursor()
+    controller.key_cursor.position = (10, 20)
+    assert controller.key_cursor.place == pytest.approx((9, 25, 19))
+    controller.close()
+
+
 def test_escape_gives_up_the_box_that_was_begun_and_then_the_cross(panel, keyboard) -> None:
     controller = panel.controller
     keyboard.press(Key.Key_W)

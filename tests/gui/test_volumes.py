@@ -125,6 +125,8 @@ def test_what_appears_in_an_unfolded_section_squeezes_nothing(begin, viewer, qtb
     qtbot.waitUntil(lambda: section.height() >= wanted)
     for part in (section.axis, section.first, section.both, section.strip):
         assert part.height() >= part.sizeHint().height()
+    for bound in (section.first, section.last):
+        assert bound.focusPolicy() & Qt.FocusPolicy.TabFocus, "else the mouse is needed"
     panel.close()
 
 

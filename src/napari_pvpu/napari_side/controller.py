@@ -244,6 +244,9 @@ class Controller(Comparing, SeriesActions, Volumes):
         """
         self._turns.take(action, *arguments)
 
+    def _pointed_at(self, viewer: Viewer) -> tuple[float, ...]:
+        return self.key_cursor.place or super()._pointed_at(viewer)
+
     # For the console
 
     @property

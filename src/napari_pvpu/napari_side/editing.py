@@ -15,6 +15,8 @@ from napari_pvpu.napari_side.questions import ask_number
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from napari.viewer import Viewer
+
     from napari_pvpu.napari_side.picking import Picked
     from napari_pvpu.session import Session
     from napari_pvpu.session_settings import OverlapRule
@@ -84,10 +86,14 @@ class Editing(LabelWork):
         self._take_label(picked, workspace)
 
     def open_at_cursor(self) -> None:
-        """Take up the object under the mouse, as Alt+click does."""
+        """Take up the object under the mouse, or the keyboard's cross, as Alt+click does."""
         viewer = self._viewer()
         if viewer is not None:
-            self._take_up(viewer.cursor.position, merging=False)
+            self._take_up(self._pointed_at(viewer), merging=False)
+
+    def _pointed_at(self, viewer: Viewer) -> tuple[float, ...]:
+        """Return the position, in a viewer, that the user points at."""
+        return tuple(viewer.cursor.position)
 
     # Edits, each one step of undo
 
@@ -158,10 +164,10 @@ class Editing(LabelWork):
         self._edit(change)
 
     def merge_at_cursor(self) -> None:
-        """Make one object of the one touched last and that under the mouse, as Alt+Shift+click."""
+        """Make one object of the one touched last and that under the mouse or the cross."""
         viewer = self._viewer()
         if viewer is not None:
-            self._take_up(viewer.cursor.position, merging=True)
+            self._take_up(self._pointed_at(viewer), merging=True)
 
     def merge_with(self, object_id: int) -> None:
         """Make one object of the one touched last and another."""

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_pvpu.errors import PromptError
 from napari_pvpu.napari_side.geometry import placement
+from napari_pvpu.napari_side.layer_axes import unit_ratios
 from napari_pvpu.napari_side.prompt_rows import COLORS, NEGATIVE, POSITIVE
 from napari_pvpu.napari_side.telling import tell
 from napari_pvpu.napari_side.tools import Tool
@@ -88,6 +89,18 @@ class KeyCursor(QObject):
             if self._drawn and self._controller.tool in LINES:
                 self._drawn.append(self.position)
             self._draw()
+
+    @property
+    def place(self) -> tuple[float, ...] | None:
+        """Position of the cross in the viewer, as that of its mouse; None while there is none."""
+        viewer, work = self._controller.viewer, self._work
+        if viewer is None or work is None:
+            return None
+        [there] = work.frame.write([self.position], work.image)
+        here = np.asarray(work.image.data_to_world(there)) / unit_ratios(work.image, viewer)
+        place = np.array(viewer.dims.point, float)
+        place[-len(here) :] = here
+        return tuple(place.tolist())
 
     @property
     def told(self) -> str:

@@ -213,7 +213,7 @@ def _bound(word: str, tip: str) -> QSpinBox:
     made.setSpecialValueText(word)
     made.setValue(-1)
     made.setToolTip(tip)
-    made.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+    made.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     return made
 
 
