@@ -53,6 +53,7 @@ print(sorted({name.partition(".")[0] for name in sys.modules} & {"napari", "type
 """
 
 USE = """
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,7 @@ from napari_pvpu.evaluation.__main__ import main as evaluate
 from napari_pvpu.networks import models
 from napari_pvpu.networks.config import DecoderConfig, EncoderConfig, ModelConfig, PromptConfig
 from napari_pvpu.training.__main__ import main
+from napari_pvpu.training.engine import SceneStreamConfig
 from napari_pvpu.training.recipes import RECIPES, changed
 
 folder = Path(sys.argv[2])
@@ -79,16 +81,22 @@ models.PRESETS["tiny"] = ModelConfig(
     name="tiny", view_size=64, encoder=encoder, pyramid=(8, 16, 16, 16),
     prompts=PromptConfig(hidden=32), decoder=DecoderConfig(heads=2, pixel_channels=16),
 )
-RECIPES["tiny"] = changed(RECIPES["pvpu"], {"views": 2, "objects": 1, "log_every": 1})
+RECIPES["tiny"] = replace(
+    changed(RECIPES["pvpu"], {"views": 2, "objects": 1, "log_every": 1}),
+    stream=SceneStreamConfig(scenes=2, fresh=1, size=64),
+)
 
 def run(*words, program=main, code=0):
     assert program([str(word).replace("DIR", str(folder)) for word in words]) == code, words
 
-kept = ["--device", "cpu", "--model", "tiny", "--recipe", "tiny", "--no-stream", "--synthetic", 0]
+streamed = ["--device", "cpu", "--model", "tiny", "--recipe", "tiny"]
+kept = [*streamed, "--no-stream", "--synthetic", 0]
 run("check", "DIR/cells")
 run("pack", "DIR/cells", "--out", "DIR/x.pvpuset", "--synthetic", 1, "--workers", 1)
 run("train", "DIR/run", "--data", "DIR/x.pvpuset", "--steps", 2, *kept)
 run("train", "DIR/run", "--data", "DIR/cells", "--steps", 3, *kept)
+run("train", "DIR/streamed", "--data", "DIR/cells", "--steps", 2, *streamed)
+run("train", "DIR/streamed", "--steps", 3, *streamed)
 run("profile", "--profile", 1, "--data", "DIR/cells", *kept)
 run("sheet", "--out", "DIR/sheet.png", "--data", "DIR/x.pvpuset", "--count", 2, "--size", 64)
 run("sheet", "--out", "DIR/scenes.png", "--count", 1, "--kind", "nuclei")
@@ -151,8 +159,9 @@ def test_all_that_runs_there_can_be_imported() -> None:
 def test_training_packing_and_evaluation(tmp_path: Path) -> None:
     done = on_a_plain_machine(USE, str(tmp_path))
     assert done.returncode == 0, done.stderr
-    lines = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
-    assert [json.loads(line)["step"] for line in lines] == [1, 2, 3]
+    for name in ("run", "streamed"):
+        lines = (tmp_path / name / "log.jsonl").read_text().splitlines()
+        assert [json.loads(line)["step"] for line in lines] == [1, 2, 3]
     assert json.loads((tmp_path / "result.json").read_text())
     assert (tmp_path / "run" / "weights.safetensors").stat().st_size > 10_000
     assert (tmp_path / "sheet.png").is_file()

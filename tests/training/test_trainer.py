@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import signal
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pytest
 import torch
 
+from napari_pvpu.networks.models import PRESETS
 from napari_pvpu.training.datasets import Atlas, Views, ViewSampling
 from napari_pvpu.training.engine import DataEngine, SceneStreamConfig
 from napari_pvpu.training.object_choice import other_objects, pick_objects
 from napari_pvpu.training.processes import stopping_on_signals
+from napari_pvpu.training.recipes import recipe_for
 from napari_pvpu.training.schedules import OptimizerConfig
 from napari_pvpu.training.trainer import Trainer, TrainingConfig, _drawn
 
@@ -60,14 +62,18 @@ def weights(trainer: Trainer) -> dict[str, torch.Tensor]:
     return trainer.net.state_dict() | mean
 
 
-def test_two_pieces_equal_one_run(atlas: Atlas, small_config: ModelConfig, tmp_path: Path) -> None:
-    whole = Trainer(small_config, CONFIG, atlas, tmp_path / "whole")
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_two_pieces_equal_one_run(
+    atlas: Atlas, small_config: ModelConfig, tmp_path: Path, precision: Literal["float32", "bf16"]
+) -> None:
+    config = replace(CONFIG, precision=precision)
+    whole = Trainer(small_config, config, atlas, tmp_path / "whole")
     whole.run()
-    first = Trainer(small_config, CONFIG, atlas, tmp_path / "pieces")
+    first = Trainer(small_config, config, atlas, tmp_path / "pieces")
     for _ in range(3):
         first.train_step()
     first.save()
-    second = Trainer(small_config, replace(CONFIG, seed=99), atlas, tmp_path / "pieces")
+    second = Trainer(small_config, replace(config, seed=99), atlas, tmp_path / "pieces")
     second.resume(tmp_path / "pieces" / "checkpoint.pt")
     second.run()
     assert second.step == whole.step == 8
@@ -78,6 +84,23 @@ def test_two_pieces_equal_one_run(atlas: Atlas, small_config: ModelConfig, tmp_p
 
 def log_of(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def test_a_checkpoint_of_the_default_run_is_small(atlas: Atlas, tmp_path: Path) -> None:
+    model = PRESETS["pvpu-nano"]
+    trainer = Trainer(model, recipe_for(model), atlas, tmp_path)
+    # The optimiser remembers something of each weight from its first step on.
+    for weight in trainer.net.parameters():
+        weight.grad = torch.zeros_like(weight)
+    trainer.optimizer.step()
+    trainer.save()
+    saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    moments = sum(
+        each.nbytes for state in saved["optimizer"]["state"].values() for each in state.values()
+    )
+    weights = sum(weight.nbytes for weight in trainer.net.parameters())
+    assert moments >= 2 * weights
+    assert 4 * weights < (tmp_path / "checkpoint.pt").stat().st_size < 60 * 2**20
 
 
 CLOCKS = ("time", "images_per_second")
