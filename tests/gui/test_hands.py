@@ -56,6 +56,47 @@ def prompts_of(controller):
     return controller.session.prompts
 
 
+# A double click
+
+
+@pytest.mark.parametrize("tool", [Tool.BOX, Tool.SCRIBBLE, Tool.LASSO])
+def test_double_click_accepts_with_tools_that_drag(
+    controller, viewer, mouse, notices, qtbot, tool
+) -> None:
+    controller.add(Click(A))
+    controller.tool = tool
+    assert controller.wait()
+    mouse.double_click((80, 20))
+    qtbot.waitUntil(lambda: list(controller.session.objects) == [1], timeout=20_000)
+    assert len(controller.session.objects[1].prompts) == 1
+    QTest.qWait(QApplication.doubleClickInterval() + 50)
+    assert not notices()
+    assert controller.tool is tool
+    assert len(viewer.layers["Boxes and scribbles"].data) == 0
+    mouse.drag([(50, 70), (50, 112), (74, 112), (74, 72)])
+    assert len(prompts_of(controller)) == 1, "and goes on as ever"
+
+
+def test_double_click_that_ends_a_line_accepts_nothing(controller, mouse) -> None:
+    controller.add(Click(A))
+    controller.tool = Tool.SCRIBBLE
+    assert controller.wait()
+    mouse.click((30, 34))
+    for col in range(35, 46):
+        mouse._move(mouse.on_canvas((30, col)), NO_KEY, Qt.MouseButton.NoButton)
+        QTest.qWait(8)
+    mouse.double_click((30, 46))
+    assert [type(prompt) for prompt in prompts_of(controller)] == [Click, Scribble]
+    assert controller.session.objects == {}
+
+
+def test_click_with_the_box_tool_is_told_of(controller, mouse, notices, qtbot) -> None:
+    controller.tool = Tool.BOX
+    mouse.click(A)
+    qtbot.waitUntil(lambda: any("drag to the other" in text for text in notices()))
+    assert prompts_of(controller) == ()
+
+
 # Polygons
 
 

@@ -274,9 +274,9 @@ class Controller(Comparing, SeriesActions, Volumes):
         if workspace.image in self._openers:  # of a series: then the layer is ours, too
             self.shortcuts.bind(workspace.image, self._key_handler, SERIES_KEYS)
         workspace.preview.layer.events.mode.connect(self._on_changed)
-        clicks, _ = workspace.prompts.layers
-        if self._on_double_click not in clicks.mouse_double_click_callbacks:
-            clicks.mouse_double_click_callbacks.append(self._on_double_click)
+        for layer in workspace.prompts.layers:
+            if self._on_double_click not in layer.mouse_double_click_callbacks:
+                layer.mouse_double_click_callbacks.append(self._on_double_click)
         workspace.prompts.positive = self._positive
         workspace.worded = partial(with_keys, shortcuts=self.shortcuts)
         for name, value in self._settings.items():
@@ -303,11 +303,20 @@ class Controller(Comparing, SeriesActions, Volumes):
     def _on_double_click(self, layer: Any, event: Any) -> None:
         """Accept; the first click of the two is a prompt only if there was none before."""
         workspace = self._workspace
-        if workspace is None or str(layer.mode) != MODES[Tool.CLICK] or event.modifiers:
+        if workspace is None or event.modifiers:
             return
-        if len(workspace.prompts.read()) > 1:
-            workspace.undo()
-        QTimer.singleShot(0, self.accept)
+        if str(layer.mode) == MODES[Tool.CLICK]:
+            if len(workspace.prompts.read()) > 1:
+                workspace.undo()
+            QTimer.singleShot(0, self.accept)
+        elif workspace.prompts.double_clicked and workspace.has_object:
+            # Not in here: napari is still telling others of the event.
+            QTimer.singleShot(0, self._accept_by_stroke)
+
+    def _accept_by_stroke(self) -> None:
+        if self._workspace is not None:
+            self._workspace.prompts.forget_click()
+            self.accept()
 
     def _key_handler(self, action: str) -> Callable[[Any], Any]:
         if action == "hold":

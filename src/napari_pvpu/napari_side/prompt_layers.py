@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers.base import ActionType
 from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QApplication
 
 from napari_pvpu.errors import PromptError
 from napari_pvpu.napari_side.mouse_buttons import OPPOSITE, is_positive
@@ -47,6 +48,10 @@ if TYPE_CHECKING:
 __all__ = ["PromptLayers"]
 
 ACTIONS = (ActionType.ADDED, ActionType.REMOVED, ActionType.CHANGED)
+
+STRAY = "to draw a box, press in one corner and drag to the other"
+DRAWN_IN_ONE = ("add_path", "add_polygon_lasso")
+"""Modes in which a line ends where the mouse lets go; a click alone begins one that follows it."""
 
 CLICK_PIXELS = 4
 """A mouse that moved less than this many screen pixels has clicked, not dragged."""
@@ -84,6 +89,11 @@ class PromptLayers:
         self._masks: dict[int, PriorMask] = {}  # prompts that no layer can show, by their order
         self._stray: set[int] = set()  # orders of boxes that were clicked, not dragged
         self._editing = self._tidying = self._clicked_only = False
+        self._clicked = QTimer()
+        """Runs while a click of the box tool may still become a double click."""
+        self._clicked.setSingleShot(True)
+        self._clicked.setInterval(QApplication.doubleClickInterval())
+        self._clicked.timeout.connect(self._notice_click)
         self.clicks, self.strokes = make_layers(frame)
         self._rows: dict[PromptLayer, list[tuple[str, int]]] = {self.clicks: [], self.strokes: []}
         self.strokes.bind_key("Shift", _do_nothing)  # it means negative here, not "keep square"
@@ -112,6 +122,7 @@ class PromptLayers:
 
     def disconnect(self) -> None:
         """Stop listening to the layers."""
+        self._clicked.stop()
         for layer in self.layers:
             layer.events.data.disconnect(self._on_data)
             layer.events.features.disconnect(self._on_features)
@@ -195,6 +206,17 @@ class PromptLayers:
         return True
 
     @property
+    def double_clicked(self) -> bool:
+        """Whether a double click on the strokes is no more than that: it has not ended a line."""
+        mode = str(self.strokes.mode)
+        return mode == "add_rectangle" or (mode in DRAWN_IN_ONE and self._drawing)
+
+    def forget_click(self) -> None:
+        """Leave nothing of the first click of a double click on the strokes."""
+        self._clicked.stop()
+        self.finish_drawing()  # napari drops a line of one point
+
+    @property
     def _drawing(self) -> bool:
         """Whether a stroke is under way: it is in its layer, but has not been announced."""
         return any(order == UNORDERED for _, order in rows_of(self.strokes))
@@ -215,7 +237,7 @@ class PromptLayers:
         self, layer: PromptLayer, index: int, polarity: str, order: int, points: Any
     ) -> Prompt | PromptError:
         if layer is self.strokes and order in self._stray:
-            return PromptError("to draw a box, press in one corner and drag to the other")
+            return PromptError(STRAY)
         try:
             return prompt_of_row(layer, index, polarity, points, self._frame)
         except PromptError as error:
@@ -339,7 +361,16 @@ class PromptLayers:
                     layer.remove_selected()
         self._stray.clear()
         for _, _, reason in useless:
-            self._on_notice(reason[:1].upper() + reason[1:] + ".")
+            if reason == STRAY:
+                self._clicked.start()
+            else:
+                self._notice(reason)
+
+    def _notice_click(self) -> None:
+        self._notice(STRAY)
+
+    def _notice(self, reason: str) -> None:
+        self._on_notice(reason[:1].upper() + reason[1:] + ".")
 
 
 def _do_nothing(layer: PromptLayer) -> None:
