@@ -24,6 +24,7 @@ from napari_pvpu.second_thoughts import SecondThoughts
 from napari_pvpu.seeing import Seeing
 
 if TYPE_CHECKING:
+    from napari_pvpu.records import Plane
     from napari_pvpu.views import View
 
 __all__ = ["ChangedRegion", "ObjectRecord", "Session"]
@@ -74,6 +75,11 @@ class Session(
         """Id of the accepted object that is open for correction, None if none is."""
         origin = self._current.origin if self._current else None
         return origin.object_id if origin else None
+
+    @property
+    def planes_at_work(self) -> tuple[Plane, ...]:
+        """Planes, and sections across them, in which there is an object at work."""
+        return tuple(sorted(self._currents))
 
     @property
     def mask(self) -> npt.NDArray[np.bool_]:

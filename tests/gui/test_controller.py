@@ -11,6 +11,8 @@ from napari.components import ViewerModel
 from attached import attached, names
 from napari_pvpu import Box, Click, Scribble, SessionError, attach
 from napari_pvpu.napari_side.controller import KEYS, Controller, Tool
+from napari_pvpu.napari_side.engine import Look
+from napari_pvpu.prompts import PriorMask
 
 pytestmark = pytest.mark.gui
 
@@ -271,15 +273,103 @@ def test_damaged_weights_are_said(controller, notices, tmp_path, weights) -> Non
     assert "damaged.safetensors" in notices()[-1]
 
 
-def test_another_model_keeps_the_accepted_labels(controller, viewer, tmp_path, weights) -> None:
-    controller.add(Click(INSIDE))
-    controller.accept()
+@pytest.fixture
+def other_model(tmp_path, weights) -> str:
     copy = tmp_path / "copy.safetensors"
     copy.write_bytes(weights.read_bytes())
-    controller.model = str(copy)
-    assert controller.wait()
-    assert viewer.layers["blobs objects"].data[30, 40] == 1
-    controller.add(Click((60, 90)))
+    return str(copy)
+
+
+def objects_layers(viewer) -> list[str]:
+    return [layer.name for layer in viewer.layers if "objects" in layer.name]
+
+
+def test_another_model_goes_on_in_the_same_layer(controller, viewer, other_model, notices) -> None:
+    controller.add(Click(INSIDE))
     controller.accept()
-    assert viewer.layers["blobs objects [1]"].data[60, 90] == 1
-    assert viewer.layers["blobs objects"].data.max() == 1
+    controller.overlap = "ask"
+    first = viewer.layers["blobs objects"].data == 1
+    controller.model = other_model
+    assert controller.wait()
+    assert "history begin anew" in notices()[-1]
+    assert controller.workspace.earlier is None, "there is nothing in place of these objects"
+    controller.session.open_mask(np.ones((10, 10), bool), offset=(26, 36))
+    controller.workspace.follow()
+    assert controller.accept() is None
+    assert "belong to others already" in controller.question.text()
+    controller.question.defaultButton().click()
+    assert objects_layers(viewer) == ["blobs objects"]
+    layer = viewer.layers["blobs objects"]
+    np.testing.assert_array_equal(layer.data == 1, first)
+    np.testing.assert_array_equal(layer.data, controller.session.labels)
+    assert 1 in controller.session.objects
+    controller.undo()
+    assert controller.workspace.has_object
+
+
+def test_object_at_work_goes_on_with_another_model(controller, viewer, other_model) -> None:
+    controller.add(Click(INSIDE))
+    controller.wait()
+    mask = controller.session.mask
+    controller.model = other_model
+    assert controller.wait()
+    np.testing.assert_array_equal(controller.session.mask, mask)
+    [prior] = controller.workspace.prompts.read()
+    assert isinstance(prior, PriorMask)
+    controller.add(Click((60, 90)))
+    assert controller.accept() == 1
+
+
+def test_opened_object_stays_open_with_another_model(controller, viewer, other_model) -> None:
+    controller.add(Click(INSIDE))
+    controller.accept()
+    labels = np.array(controller.session.labels)
+    controller.open_object(1)
+    controller.model = other_model
+    assert controller.wait()
+    assert controller.session.opened == 1
+    controller.reset()
+    np.testing.assert_array_equal(viewer.layers["blobs objects"].data, labels)
+
+
+def test_nothing_is_lost_by_a_model_that_cannot_be_loaded(controller, viewer) -> None:
+    controller.add(Click(INSIDE))
+    controller.accept()
+    good = controller.model
+    controller.model = "no-such-model"
+    assert controller.wait()
+    controller.model = good
+    assert controller.wait()
+    assert list(controller.session.objects) == [1]
+    assert objects_layers(viewer) == ["blobs objects"]
+
+
+def test_other_images_keep_their_objects_with_another_model(
+    controller, viewer, blobs, other_model
+) -> None:
+    controller.add(Click(INSIDE))
+    controller.accept()
+    first = controller.image
+    controller.image = viewer.add_image(blobs, name="second")
+    controller.model = other_model
+    assert controller.wait()
+    controller.image = first
+    assert controller.wait()
+    assert list(controller.session.objects) == [1]
+    assert objects_layers(viewer) == ["blobs objects", "second objects"]
+
+
+def test_other_axes_of_the_same_planes_keep_the_objects(viewer, blobs) -> None:
+    viewer.add_image(np.stack([blobs] * 3), name="stack", axis_labels=("z", "y", "x"))
+    controller = attach(viewer)
+    assert controller.wait()
+    controller.session.open_mask(np.ones((5, 5), bool), offset=(10, 10))
+    controller.workspace.follow()
+    controller.accept()
+    controller.look = Look(axes="TYX")
+    assert controller.wait()
+    assert list(controller.session.objects) == [1]
+    assert objects_layers(viewer) == ["stack objects"]
+    controller.look = Look(axes="CYX")
+    assert controller.wait()
+    assert not controller.session.objects

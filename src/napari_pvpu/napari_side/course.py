@@ -14,10 +14,11 @@ from qtpy.QtWidgets import QApplication
 from napari_pvpu.errors import ImageError
 from napari_pvpu.napari_side.board import Board
 from napari_pvpu.napari_side.frame import Frame
+from napari_pvpu.napari_side.handing_over import Left
 from napari_pvpu.napari_side.telling import tell, trouble_of
 
 if TYPE_CHECKING:
-    from napari_pvpu.napari_side.engine import Look
+    from napari_pvpu.napari_side.engine import Engine, Look
     from napari_pvpu.napari_side.journaling import Opened
     from napari_pvpu.seeing import Sight
     from napari_pvpu.session import Session
@@ -38,6 +39,8 @@ class Course(Board):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self._left: Left | None = None
+        """What the session before this one has left to it, until it is open."""
         self.came_on.connect(self._on_came_on)
         self.image_changed.connect(self._on_new_image)
         self.keeper.opened.connect(self._on_opened)
@@ -57,6 +60,8 @@ class Course(Board):
         `labels` are objects to begin with.
         """
         self.trouble = None
+        if labels is None and self._left is not None:
+            labels = self._left.labels
         try:
             self.keeper.open(self.image, self.look, labels)
         except ImageError as error:  # of axes that nobody knows any more
@@ -69,9 +74,29 @@ class Course(Board):
 
         `labels` have the plane axes first; they are read in the worker.
         """
+        self._left = None
         self.end_session()
         self.prompts.write(())
         self.open(labels)
+
+    def change_engine(self, engine: Engine) -> None:
+        """Have another model, or another device, go on with the objects; while hidden only.
+
+        A history that another model has made cannot be made again, so that it begins anew.
+        """
+        self.keeper.use(engine)
+        self.leave_session()
+
+    def leave_session(self) -> None:
+        """Let go of the session; the next one begins with its objects."""
+        if self.session is None:
+            self.keeper.end()  # what was asked meanwhile waits for the next one
+            return
+        left = Left.of(self.session)
+        self._left = left if left.anything else None
+        self.end_session()
+        self.prompts.write(())
+        self.preview.clear()
 
     def resume(self) -> None:
         """Take up the session that was left before, in place of this one."""
@@ -84,13 +109,29 @@ class Course(Board):
         self.changed.emit()
 
     def _on_opened(self, opened: Opened) -> None:
+        left, self._left = self._left, None
+        if left is not None:
+            left.keep_off(opened.session)
         self._take(opened)
+        if left is not None:
+            self._go_on_from(left, opened.session)
         self.conversation.go_on()
         if opened.session.objects:
             self.refresh()
         self.changed.emit()
 
+    def _go_on_from(self, left: Left, session: Session) -> None:
+        """Take up what was at work in the session before, and tell what has become of the rest."""
+        self.keeper.forget_earlier()  # which would be in place of these objects
+        if self.frame.across:
+            session.spacing = self.frame.spacing
+        left.take_up(session)
+        self.refresh()
+        work = ", and what was at work goes on from its mask" if left.at_work else ""
+        show_info(f"Accepted objects stay{work}; their prompts and the history begin anew.")
+
     def _on_resumed(self, opened: Opened) -> None:
+        self._left = None
         self.end_session()
         session = opened.session
         if session.source.grid.lengths != self.frame.grid.lengths:
@@ -133,8 +174,8 @@ class Course(Board):
         """Look at the image otherwise.
 
         Objects, prompts and history stay as long as the planes are the same, and only the object
-        at work is looked at again, in the worker. Else another session begins, and accepted
-        objects stay in their layer.
+        at work is looked at again, in the worker. Else another session begins, with the same
+        objects if their pixels are in the same places; if not, they stay in their layer.
 
         Raises
         ------
@@ -152,7 +193,8 @@ class Course(Board):
         before, self.look = self.look, look
         session = self.session
         if session is None or frame.axes != self.frame.axes:
-            self.begin_anew()
+            places = frame.places, frame.grid.lengths
+            self.begin_anew(going_on=places == (self.frame.places, self.frame.grid.lengths))
             return
         self.hint_at_zoom()
         self.sync_plane()
@@ -176,10 +218,16 @@ class Course(Board):
         tell(error)
         self.changed.emit()
 
-    def begin_anew(self) -> None:
-        """Open another session, as the image now is; accepted objects stay in their layer."""
-        self.end_session()
-        self.results = None
+    def begin_anew(self, *, going_on: bool = False) -> None:
+        """Open another session, as the image now is; accepted objects stay in their layer.
+
+        If it is `going_on` with them, they are its own.
+        """
+        if going_on:
+            self.leave_session()
+        else:
+            self.end_session()
+            self.results = self._left = None
         if self.image.ndim != self.frame.ndim:
             self.outgrown.emit()
             return

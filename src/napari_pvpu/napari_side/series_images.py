@@ -103,9 +103,10 @@ class Opening:
         on_trouble: Callable[[JournalError], None],
     ) -> Opened:
         """Do as `journaling.open_kept` does, in the series' folder in place of `folder`."""
-        if self.started is not None or self._labels is not None:
+        known = settings.get("labels") is not None
+        if self.started is not None or self._labels is not None or known:
             labels, self._labels = self._labels, None
-            if settings.get("labels") is None:
+            if not known:
                 settings = {**settings, "labels": labels}
             opened = journaling.open_kept(engine, image, settings, self._folder, on_trouble)
             return Opened(opened.session, None, opened.trouble)

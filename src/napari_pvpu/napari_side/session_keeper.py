@@ -59,6 +59,10 @@ class SessionKeeper(QObject):
         self._ticket = 0
         self._told_of_file = False
 
+    def use(self, engine: Engine) -> None:
+        """Have the next session opened by another engine."""
+        self._engine = engine
+
     def open(self, image: Image, look: Look, labels: Any = None) -> None:
         """Have the worker open the session, and the model if need be.
 

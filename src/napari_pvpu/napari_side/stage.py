@@ -306,14 +306,15 @@ class Stage(QObject):
         self.came_on.emit(workspace)
 
     def _restart(self, engine: Engine) -> None:
-        """Begin anew with another model or device; accepted objects stay in their layers."""
+        """Go on with another model or device, in sessions with the same objects."""
         image = self.image
+        if self._workspace is not None:
+            self._workspace.take_paint()
         self._activate(None)
         self._worker.stop()
         self._engine = engine
         for workspace in self._workspaces.values():
-            workspace.discard()
-        self._workspaces.clear()
+            workspace.change_engine(engine)
         if image is not None:
             self._activate(image)
         self.changed.emit()

@@ -127,10 +127,15 @@ class Workspace(Course):
             if getattr(opened.session, name) != value:
                 setattr(opened.session, name, value)
 
-    def begin_anew(self) -> None:
-        """Open another session, as the image now is; accepted objects stay in their layer."""
+    def end_session(self) -> None:
+        """Let go of the session; its file is closed."""
         self.conversation.forget_skipped()
-        super().begin_anew()
+        super().end_session()
+
+    def leave_session(self) -> None:
+        """Let go of the session; the next one begins with its objects."""
+        self.take_labels()
+        super().leave_session()
 
     def _on_edit(self) -> None:
         prompts = self.prompts.read()
