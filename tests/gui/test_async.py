@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from napari import Viewer
-from napari.settings import get_settings
 from qtpy.QtTest import QTest
 
+from async_viewer import AsyncViewer
 from flood_engine import FloodEngine
 from napari_pvpu import Click
 from napari_pvpu.napari_side.controller import Controller
+from napari_pvpu.napari_side.key_cursor import NAME
+from napari_pvpu.napari_side.tools import Tool
 
 pytestmark = pytest.mark.gui
-
-
-class AsyncViewer(Viewer):
-    """A viewer that slices in a thread."""
-
-    def __init__(self, **options) -> None:
-        get_settings().experimental.async_ = True
-        super().__init__(**options)
 
 
 @pytest.fixture
@@ -80,3 +73,34 @@ def test_a_click_outside_the_image_is_taken_out(controller, qtbot, notices) -> N
     qtbot.waitUntil(lambda: at_rest(controller))
     assert controller.workspace.prompts.read() == controller.session.prompts == (Click((30, 40)),)
     assert "outside the image" in notices()[-1]
+
+
+def test_corners_set_by_keys_become_a_polygon_while_they_are_drawn(controller, qtbot) -> None:
+    cursor = controller.key_cursor
+    controller.tool = Tool.POLYGON
+    cursor.show()
+    [cross] = [layer for layer in controller.viewer.layers if layer.name == NAME]
+    for _ in range(3):
+        for corner in ((12, 20), (12, 60), (48, 60)):
+            cursor.position = corner
+            cursor.mark()
+        cursor.mark()
+        QTest.qWait(1)
+        controller.reset()
+    qtbot.waitUntil(lambda: cross.loaded)
+    cursor.position = (30, 30)
+    assert len(cross.data) == 1
+
+
+def test_the_hint_goes_while_it_is_drawn(controller, qtbot) -> None:
+    controller.show_overlay("hint")
+    [hint] = [layer for layer in controller.viewer.layers if "next" in layer.name.lower()]
+    for _ in range(5):
+        controller.add(Click((30, 40)))
+        controller.add(Click((30, 60), positive=False))
+        assert controller.wait()
+        assert hint.shown.sum() == (controller.session.next_click_hint() is not None)
+        controller.reset()
+        QTest.qWait(1)
+        assert not hint.shown.any()
+    qtbot.waitUntil(lambda: at_rest(controller))

@@ -10,8 +10,10 @@ import time
 
 import numpy as np
 import pytest
+from napari import Viewer
 from qtpy.QtTest import QTest
 
+from async_viewer import AsyncViewer
 from gestures import Hand, Shown
 from napari_pvpu.journal import read_journal
 from napari_pvpu.replay import replay
@@ -36,15 +38,22 @@ def volume(blobs):
     return [np.stack([blobs, blobs[::-1], blobs[:, ::-1]])], {"scale": (3, 1, 1)}
 
 
-CASES = {"two-images": two_images, "transformed": transformed, "volume": volume}
+CASES = {
+    "two-images": (two_images, Viewer, "dark"),
+    "transformed": (transformed, Viewer, "dark"),
+    "volume": (volume, Viewer, "dark"),
+    "volume-async-light": (volume, AsyncViewer, "light"),
+}
 SEEDS = [int(seed) for seed in os.environ.get("NAPARI_PVPU_SEEDS", "1").split(",")]
 
 
 @pytest.fixture(params=CASES)
 def desk(request, make_napari_viewer, blobs):
     """A viewer on the screen with the panel, all of it unfolded, and an image to work on."""
-    viewer = make_napari_viewer(show=True, strict_qt="raise")
-    images, options = CASES[request.param](blobs)
+    make_images, kind, theme = CASES[request.param]
+    viewer = make_napari_viewer(ViewerClass=kind, show=True, strict_qt="raise")
+    viewer.theme = theme
+    images, options = make_images(blobs)
     for data in images:
         image = viewer.add_image(data, name="blobs", **options)
     _, panel = viewer.window.add_plugin_dock_widget("napari-pvpu", "Segment")

@@ -14,6 +14,7 @@ from napari_pvpu.errors import PromptError
 from napari_pvpu.napari_side.geometry import placement
 from napari_pvpu.napari_side.layer_axes import unit_ratios
 from napari_pvpu.napari_side.prompt_rows import COLORS, NEGATIVE, POSITIVE
+from napari_pvpu.napari_side.spare_rows import put_points
 from napari_pvpu.napari_side.telling import tell
 from napari_pvpu.napari_side.tools import Tool
 from napari_pvpu.prompts import Box, Click, Polygon, Scribble
@@ -269,9 +270,9 @@ class KeyCursor(QObject):
         pixel = work.frame.screen_pixel(viewer)
         color = COLORS[POSITIVE if self._controller.positive else NEGATIVE]
         with cross.events.data.blocker():
-            cross.data = work.frame.write(places, cross)
-        cross.size = [SIZE * pixel / 4] * len(self._drawn) + [SIZE * pixel]
-        cross.symbol = ["disc"] * len(self._drawn) + ["cross"]
+            spare = put_points(cross, work.frame.write(places, cross))
+        cross.size = [SIZE * pixel / 4] * len(self._drawn) + [SIZE * pixel] * (1 + spare)
+        cross.symbol = ["disc"] * len(self._drawn) + ["cross"] * (1 + spare)
         cross.face_color = color
         cross.selected_data = set()
 

@@ -9,6 +9,7 @@ from napari.layers import Image, Points
 
 from napari_pvpu.napari_side.geometry import placement
 from napari_pvpu.napari_side.prompt_rows import COLORS, NEGATIVE, POSITIVE, set_sizes
+from napari_pvpu.napari_side.spare_rows import put_points
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -135,10 +136,10 @@ class Overlays:
 
     def _update_hint(self, viewer: Viewer | None, layer: Points, session: Session | None) -> None:
         hint = session.next_click_hint() if session is not None else None
-        layer.data = np.zeros((0, self._frame.ndim))
         if hint is None or viewer is None:
+            put_points(layer, np.zeros((0, self._frame.ndim)))
             return
-        layer.add(self._frame.write([hint.position], layer))
+        put_points(layer, self._frame.write([hint.position], layer))
         layer.border_color = COLORS[POSITIVE if hint.positive else NEGATIVE]
         layer.selected_data = set()
         set_sizes(layer, 2 * self._frame.screen_pixel(viewer))

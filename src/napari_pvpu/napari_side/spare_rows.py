@@ -1,4 +1,4 @@
-"""Clicks out of use, as long as napari may still draw them.
+"""Points out of use, as long as napari may still draw them.
 
 With asynchronous slicing napari draws points by the indices that they had a moment ago, and fails
 if there are fewer by then. So rows that are not wanted any more are hidden, and taken out once
