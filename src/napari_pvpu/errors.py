@@ -22,6 +22,7 @@ __all__ = [
     "ImageError",
     "JournalError",
     "ModelNotFoundError",
+    "OtherVersionError",
     "OverlapError",
     "PreferenceError",
     "PromptError",
@@ -93,6 +94,23 @@ class OverlapError(SessionError):
 
 class JournalError(PvpuError):
     """A session file that is damaged, of another image, or of another version or model."""
+
+
+class OtherVersionError(JournalError):
+    """A session file of a version that this program does not read.
+
+    Attributes
+    ----------
+    written : str
+        What it was written by, as part of a sentence.
+    """
+
+    def __init__(self, path: object, version: object, readable: int, package: object) -> None:
+        self.written = f"it was written by napari-pvpu {package}"
+        super().__init__(
+            f"{path} is of version {version} of session files, and this program reads version "
+            f"{readable}; {self.written}"
+        )
 
 
 class SeriesError(PvpuError):

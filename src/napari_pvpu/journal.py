@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_pvpu.checked_lines import from_line, to_line
-from napari_pvpu.errors import JournalError
+from napari_pvpu.errors import JournalError, OtherVersionError
 from napari_pvpu.file_locks import take_hold
 from napari_pvpu.fingerprints import fingerprint
 from napari_pvpu.operations import Operation
@@ -284,10 +284,7 @@ def read_journal(path: str | os.PathLike[str], *, until_damage: bool = False) ->
     if header is None or header.get("format") != FORMAT:
         raise JournalError(f"{path} is no session file of napari-pvpu")
     if header.get("version") != VERSION:
-        raise JournalError(
-            f"{path} is of version {header.get('version')} of session files, and this program "
-            f"reads version {VERSION}; it was written by napari-pvpu {header.get('package')}"
-        )
+        raise OtherVersionError(path, header.get("version"), VERSION, header.get("package"))
     operations, length = [], len(lines[0]) + 1
     for number, line in enumerate(lines[1:], start=2):
         values = from_line(line)

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from napari_pvpu.errors import JournalError
+from napari_pvpu.errors import JournalError, OtherVersionError
 from napari_pvpu.file_locks import is_held
 from napari_pvpu.fingerprints import fingerprint
 from napari_pvpu.journal import Journal, read_journal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from napari_pvpu.operations import Operation
@@ -34,6 +34,7 @@ __all__ = [
     "SUFFIX",
     "Earlier",
     "begin_file",
+    "earlier_sessions",
     "end_file",
     "newest_file",
     "resume_file",
@@ -68,16 +69,21 @@ class Earlier:
         What was done in it, settings aside.
     objects : int
         Objects that were accepted in it, be they deleted later.
+    hindrance : str
+        Why it cannot be gone on with as things are, and what to do; empty if it can.
     """
 
     path: Path
     left: datetime
     steps: int
     objects: int
+    hindrance: str = ""
 
     @property
     def summary(self) -> str:
-        """What there is, such as ``"12 steps, 3 objects accepted"``."""
+        """What there is, such as ``"12 steps, 3 objects accepted"``; empty if that is not known."""
+        if not self.steps:
+            return ""
         steps = f"{self.steps} step{'s' if self.steps != 1 else ''}"
         if not self.objects:
             return f"{steps}, no object accepted yet"
@@ -123,18 +129,32 @@ def resume_file(
     image: Any,
     segmenter: Predictor,
     on_trouble: Callable[[JournalError], None] | None = None,
+    folder: Path | None = None,
 ) -> Session:
     """Open an earlier session as it was left; its file goes on, under a name of this program's.
+
+    Parameters
+    ----------
+    path : Path
+        The file. It stays as it is if it lies elsewhere than in the folder.
+    image, segmenter, on_trouble
+        See `Journal.resume`.
+    folder : Path, optional
+        Of session files; by default the one that the file lies in.
 
     Raises
     ------
     JournalError
-        If it was made with another model, or is damaged; then the file stays as it was.
+        If it was made on another image or with another model, or is damaged; then the file stays
+        as it was.
     """
-    ours = path.with_name(_file_name(path.name.split("-")[0]))
-    copy = path.with_name(f".{secrets.token_hex(6)}.tmp")
+    folder = folder or path.parent
+    ours = folder / _file_name(str(fingerprint(image)["hash"]))
+    copy = folder / f".{secrets.token_hex(6)}.tmp"
     _ours.add(ours)
     try:
+        read_journal(path)  # so that what is wrong is told of this file, not of the copy
+        folder.mkdir(parents=True, exist_ok=True)
         # Whole or not there: half a copy would be the newest file should the program end now.
         shutil.copyfile(path, copy)
         os.replace(copy, ours)
@@ -145,7 +165,8 @@ def resume_file(
     except JournalError:
         ours.unlink(missing_ok=True)
         raise
-    path.unlink(missing_ok=True)
+    if folder == path.parent:
+        path.unlink(missing_ok=True)
     return session
 
 
@@ -168,22 +189,54 @@ def newest_file(folder: Path, image_hash: str, model: str | None) -> Earlier | N
 
     Sessions that another program is at do not count.
     """
+    found = earlier_sessions(folder, image_hash, model)
+    return next((each for each in found if not each.hindrance), None)
+
+
+def earlier_sessions(folder: Path, image_hash: str, model: str | None) -> Iterator[Earlier]:
+    """Give the sessions of an image in which something was done, that left last first.
+
+    Parameters
+    ----------
+    folder : Path
+        Of session files; it need not be there.
+    image_hash : str
+        See `fingerprint`.
+    model : str or None
+        What they would be gone on with.
+
+    Yields
+    ------
+    Earlier
+        Those of other models and versions, too, with what hinders them. Not sessions that another
+        program is at, nor files that are no session files any more.
+    """
     try:
         paths = sorted(folder.glob(f"{image_hash}-*{SUFFIX}"), reverse=True)
     except OSError:  # a folder that cannot be looked into has nothing to go on with
-        return None
+        return
     for path in paths:
-        if _in_use(path):
-            continue
-        try:
-            recorded = read_journal(path, until_damage=True)
-            left = datetime.fromtimestamp(path.stat().st_mtime)
-        except (JournalError, OSError):
-            continue
-        done = [operation for operation in recorded.operations if operation.name not in _LOOKS]
-        if recorded.header["model"]["name"] == model and done:
-            return Earlier(path, left, len(done), _count_objects(done))
-    return None
+        if not _in_use(path):
+            with suppress(JournalError, OSError):
+                earlier = _look_into(path, model)
+                if earlier is not None:
+                    yield earlier
+
+
+def _look_into(path: Path, model: str | None) -> Earlier | None:
+    """Return what a file holds; None if nothing was done in it."""
+    left = datetime.fromtimestamp(path.stat().st_mtime)
+    try:
+        recorded = read_journal(path, until_damage=True)
+    except OtherVersionError as error:
+        return Earlier(path, left, 0, 0, f"{error.written}; use that version to go on with it")
+    done = [operation for operation in recorded.operations if operation.name not in _LOOKS]
+    if not done:
+        return None
+    made_with, hindrance = recorded.header["model"]["name"], ""
+    if made_with != model:
+        hindrance = f"it was made with the model “{made_with}”; choose that to go on with it"
+    return Earlier(path, left, len(done), _count_objects(done), hindrance)
 
 
 def _count_objects(operations: Sequence[Operation]) -> int:

@@ -240,6 +240,11 @@ def test_store_section_shows_and_clears(store, panel, qtbot, notices) -> None:
     assert not section.clear.isEnabled()
     controller.add(Click((60, 90)))
     assert controller.wait(), "sessions go on"
+    views = kept(store)
+    removed, size = controller.clear_store()
+    assert removed == views > 0
+    assert size > 0
+    assert kept(store) == 0
 
 
 def test_store_section_says_when_it_is_off(panel) -> None:

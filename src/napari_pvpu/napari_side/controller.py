@@ -11,6 +11,7 @@ from qtpy.QtCore import QTimer
 
 from napari_pvpu.errors import PvpuError
 from napari_pvpu.napari_side.comparing import HAND_KEYS, Comparing
+from napari_pvpu.napari_side.earlier_work import EarlierWork
 from napari_pvpu.napari_side.encoding_ahead import EncodingAhead
 from napari_pvpu.napari_side.engine import Look
 from napari_pvpu.napari_side.exporting import prepare
@@ -89,7 +90,7 @@ WATCH_MS = 150
 """How often a session that is in the hands of the console is looked at for changes."""
 
 
-class Controller(Comparing, SeriesActions, Volumes):
+class Controller(Comparing, SeriesActions, Volumes, EarlierWork):
     """Interactive segmentation in one viewer; get it from `napari_pvpu.attach`.
 
     Parameters

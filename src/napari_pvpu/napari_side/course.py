@@ -18,6 +18,8 @@ from napari_pvpu.napari_side.handing_over import Left
 from napari_pvpu.napari_side.telling import tell, trouble_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari_pvpu.napari_side.engine import Engine, Look
     from napari_pvpu.napari_side.journaling import Opened
     from napari_pvpu.seeing import Sight
@@ -98,9 +100,9 @@ class Course(Board):
         self.prompts.write(())
         self.preview.clear()
 
-    def resume(self) -> None:
-        """Take up the session that was left before, in place of this one."""
-        self.keeper.resume(self.image)
+    def resume(self, path: Path) -> None:
+        """Take up an earlier session of this image, in place of this one; see `journaling`."""
+        self.keeper.resume(self.image, path)
         self.changed.emit()
 
     def forget_earlier(self) -> None:

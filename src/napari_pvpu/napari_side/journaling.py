@@ -18,13 +18,13 @@ from napari_pvpu.session_files import (
     SUFFIX,
     Earlier,
     begin_file,
+    earlier_sessions,
     end_file,
-    newest_file,
     resume_file,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from napari_pvpu.napari_side.engine import Engine
     from napari_pvpu.session import Session
@@ -41,7 +41,7 @@ class Opened:
     session : Session
         At work from now on.
     earlier : Earlier or None
-        What may be resumed in its place.
+        What may be resumed in its place, or could be but for its hindrance.
     trouble : JournalError or None
         Why it has no file.
     resumed : bool
@@ -78,7 +78,7 @@ def open_kept(
     model = getattr(session.predictor, "model_name", None)
     trouble, earlier = None, None
     try:
-        earlier = newest_file(folder, str(fingerprint(image)["hash"]), model)
+        earlier = _offered(earlier_sessions(folder, str(fingerprint(image)["hash"]), model))
         begin_file(folder, session, image, on_trouble)
     except JournalError as error:
         trouble = error
@@ -93,10 +93,20 @@ def resume(
     Raises
     ------
     JournalError
-        If it was made with another model, or is damaged.
+        If it was made on another image or with another model, or is damaged.
     """
-    session = resume_file(path, image, engine.segmenter(), on_trouble)
+    session = resume_file(path, image, engine.segmenter(), on_trouble, sessions_folder())
     return Opened(session, None, None, resumed=True)
+
+
+def _offered(found: Iterable[Earlier]) -> Earlier | None:
+    """Return the newest one that can be gone on with; without any, the newest."""
+    newest = None
+    for earlier in found:
+        newest = newest or earlier
+        if not earlier.hindrance:
+            return earlier
+    return newest
 
 
 def end_journal(session: Session) -> None:

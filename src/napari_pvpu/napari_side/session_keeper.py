@@ -15,6 +15,7 @@ from napari_pvpu.napari_side.weakly import weakly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from napari.layers import Image
 
@@ -88,15 +89,13 @@ class SessionKeeper(QObject):
         done = partial(self._on_opened, self._ticket)
         self._worker.submit("open", work, done, self.not_opened.emit, after_drawing=True)
 
-    def resume(self, image: Image) -> None:
-        """Take up the session that was left before, in place of this one."""
-        earlier, self.earlier = self.earlier, None
-        if earlier is not None:
-            work = partial(
-                journaling.resume, self._engine, image_of(image), earlier.path,
-                weakly(self._on_file_trouble),
-            )  # fmt: skip
-            self._worker.submit("open", work, self.resumed.emit, self.not_resumed.emit)
+    def resume(self, image: Image, path: Path) -> None:
+        """Take up the session of a file, in place of this one."""
+        self.earlier = None
+        work = partial(
+            journaling.resume, self._engine, image_of(image), path, weakly(self._on_file_trouble)
+        )
+        self._worker.submit("open", work, self.resumed.emit, self.not_resumed.emit)
 
     def take(self, opened: Opened) -> Session:
         """Make what was opened the session at work."""

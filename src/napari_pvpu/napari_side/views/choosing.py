@@ -89,19 +89,18 @@ class EarlierSession(QFrame):
 
     def render_state(self) -> None:
         """Show the state of the controller."""
-        work = self._controller.workspace
-        earlier = work.earlier if work is not None else None
+        earlier = self._controller.earlier
         self.setVisible(earlier is not None)
         if earlier is not None:
+            done = f" ({earlier.summary})" if earlier.summary else ""
+            why = f" To go on with it: {earlier.hindrance}." if earlier.hindrance else ""
             self.text.setText(
-                f"This image was worked on before, until {earlier.left:%d %B %Y %H:%M} "
-                f"({earlier.summary})."
+                f"This image was worked on before, until {earlier.left:%d %B %Y %H:%M}{done}.{why}"
             )
+            self.resume.setVisible(not earlier.hindrance)
 
     def _on_resume(self) -> None:
-        if self._controller.workspace is not None:
-            self._controller.workspace.resume()
+        self._controller.resume()
 
     def _on_dismiss(self) -> None:
-        if self._controller.workspace is not None:
-            self._controller.workspace.forget_earlier()
+        self._controller.forget_earlier()

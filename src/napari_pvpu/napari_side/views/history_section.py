@@ -1,14 +1,27 @@
-"""Every step so far, as a list to go back and forth in."""
+"""Every step so far, as a list to go back and forth in, and the way to earlier sessions."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QListWidget,
+    QListWidgetItem,
+    QMenu,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_pvpu.session_files import SUFFIX
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari_pvpu.napari_side.controller import Controller
 
 __all__ = ["HistorySection"]
@@ -29,9 +42,18 @@ class HistorySection(QWidget):
         self.steps.setFixedHeight(LIST_HEIGHT)
         self.steps.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.steps.setToolTip("Click on a step to go back, or forth, to where it was just done")
+        self.earlier = QToolButton()
+        self.earlier.setText("Earlier sessions")
+        self.earlier.setToolTip("Go on with what was done to this image before; this session stays")
+        self.earlier.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.menu = QMenu(self.earlier)
+        self.menu.setToolTipsVisible(True)
+        self.earlier.setMenu(self.menu)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.steps)
+        layout.addWidget(self.earlier)
+        self.menu.aboutToShow.connect(self._fill_menu)
         self.steps.itemClicked.connect(self._on_item)
         self.steps.itemActivated.connect(self._on_item)  # by Enter
         self.steps.addItem(_step("Beginning", 0))
@@ -55,6 +77,31 @@ class HistorySection(QWidget):
                 self.steps.addItem(item)
             row = position - first if first == 0 else position - first - 1
             self.steps.setCurrentRow(row)
+
+    def _fill_menu(self) -> None:
+        """List the earlier sessions as they are now, and what else there may be."""
+        self.menu.clear()
+        for earlier in self._controller.earlier_sessions():
+            done = f": {earlier.summary}" if earlier.summary else ""
+            action = self.menu.addAction(f"{earlier.left:%d %B %Y %H:%M}{done}")
+            if earlier.hindrance:
+                action.setText(f"{action.text()} ({earlier.hindrance})")
+                action.setEnabled(False)
+            action.triggered.connect(partial(self._on_earlier, earlier.path))
+        if self.menu.isEmpty():
+            self.menu.addAction("None of this image was left").setEnabled(False)
+        self.menu.addSeparator()
+        self.menu.addAction("Open a session file…").triggered.connect(self._on_open)
+
+    def _on_earlier(self, path: Path) -> None:
+        self._controller.resume(path)
+
+    def _on_open(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(
+            self, "Session of this image", "", f"Sessions of napari-pvpu (*{SUFFIX})"
+        )
+        if path:
+            self._controller.resume(path)
 
     def _on_item(self, item: QListWidgetItem) -> None:
         self._controller.in_turn("go_to", int(item.data(Qt.ItemDataRole.UserRole)))

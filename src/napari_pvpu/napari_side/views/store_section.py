@@ -10,7 +10,6 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFormLayout, QLabel, QProgressBar, QWidget
 from superqt import QElidingLabel
 
-from napari_pvpu.features.store import open_store
 from napari_pvpu.features.store_care import clear_store, look_into
 from napari_pvpu.napari_side.telling import tell
 from napari_pvpu.napari_side.views.widgets import button, row
@@ -76,12 +75,7 @@ class StoreSection(QWidget):
     @property
     def store(self) -> FeatureStore | None:
         """The store in use, or that will be; None if it is off."""
-        workspace = self._controller.workspace
-        session = workspace.session if workspace is not None else None
-        if session is not None and hasattr(session.predictor, "store"):
-            found: FeatureStore | None = session.predictor.store
-            return found
-        return open_store(self._controller.engine.store)
+        return self._controller.store
 
     @property
     def busy(self) -> bool:
