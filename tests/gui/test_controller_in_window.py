@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
+import torch
+from napari.utils.notifications import notification_manager
 
 from attached import attached, names
 from napari_pvpu import Click, attach
+from napari_pvpu.features.runners import TorchRunner
 from napari_pvpu.napari_side.controller import Controller, Tool
 
 pytestmark = pytest.mark.gui
@@ -223,3 +228,42 @@ def test_session_in_the_hands_of_the_console_shows(controller, viewer, qtbot) ->
     session.value_propagation = True
     session.add(Click(INSIDE))
     qtbot.waitUntil(lambda: controller.value_propagation)
+
+
+class LostCard(TorchRunner):
+    """A card that has been lost; it never was one."""
+
+    def __init__(self, network) -> None:
+        super().__init__(network, torch.device("cpu"), "float32")
+        self.device = torch.device("cuda:7")
+
+    def encode(self, views):
+        raise RuntimeError("the card has fallen off the bus")
+
+    def decode(self, features, prompts, previous):
+        self.encode(None)
+
+
+def test_a_device_that_is_lost_costs_nothing_and_is_told(
+    make_napari_viewer, blobs, notices
+) -> None:
+    viewer = make_napari_viewer()
+    viewer.add_image(blobs)
+    controller = attach(viewer)
+    controller.add(Click((30, 40)))
+    assert controller.wait()
+    assert controller.accept() == 1
+    runner = controller.session.predictor._encoder._runner
+    runner._runner = LostCard(runner.network)
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")  # as they are when napari runs
+        with notification_manager:
+            controller.add(Click((75, 20)))
+            assert controller.wait()
+    assert controller.session.predictor.device == "cpu"
+    assert notices()[-1] == (
+        "The device 'cuda:7' is not used any more, the CPU is, because it failed (the card has "
+        "fallen off the bus)."
+    )
+    assert controller.session.prompts == (Click((75, 20)),)
+    assert list(controller.session.objects) == [1]
