@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -12,9 +12,6 @@ from napari_pvpu.networks.config import ModelConfig
 from napari_pvpu.networks.models import PRESETS
 from napari_pvpu.training.recipe_files import find_recipe, recipe_as_yaml
 from napari_pvpu.training.recipes import RECIPES, changed, recipe_for
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MODEL = ModelConfig(view_size=96)
 
@@ -101,3 +98,11 @@ def test_recipes_that_are_none(name: str) -> None:
 def test_a_setting_that_is_none() -> None:
     with pytest.raises(ConfigError, match=r"--set habits.blind=dark: habits.blind is 'dark'"):
         find_recipe(MODEL, settings=["habits.blind=dark"])
+
+
+def test_the_recipe_of_the_shipped_weights_can_be_used() -> None:
+    model = PRESETS["pvpu-nano"]
+    path = Path(__file__).parents[2] / "docs" / "recipes" / "pvpu-nano-last-part.yaml"
+    recipe = find_recipe(model, str(path))
+    assert recipe.optimizer.kind == "muon"
+    assert recipe.sampling.size == model.view_size
