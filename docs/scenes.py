@@ -32,6 +32,16 @@ QUIET_MS, TRIES = 60.0, 2
 BEGINNERS = "coins"
 """The sample on which the card with the first steps is shown."""
 
+CONSOLE = (
+    "from napari_pvpu import Box, Click, attach",
+    "controller = attach(viewer)",
+    "controller.add(Click((43, 334)))",
+    "controller.wait(), controller.accept()",
+    "controller.add(Box((28, 131), (74, 180)))",
+    "controller.wait(), round(controller.session.score, 2)",
+)
+"""What is typed into napari's console."""
+
 LEFT_BEHIND = """
 import os
 
@@ -363,6 +373,38 @@ def series(stage: Stage) -> None:
         stage.window("series")
         desk.close()
         desk.wait()
+
+
+@scene
+def console(stage: Stage) -> None:
+    """The same objects by the panel and by lines in napari's console."""
+    stage.open("coins")
+    window = stage.viewer.window._qt_viewer
+    window.toggle_console_visibility()
+    window.dockConsole.setFixedHeight(300)
+    stage.look()
+    for line in CONSOLE:
+        window.console.execute(line)
+        stage.wait()
+    stage.window("console")
+
+
+@scene
+def measurements(stage: Stage) -> None:
+    """Accepted objects measured, with the table of the measurements."""
+    stage.panel.first_steps.dismiss.click()
+    layer = stage.open("coins")
+    layer.scale, layer.units = (0.1, 0.1), ("mm", "mm")
+    stage.wait()
+    for position in ((43, 334), (51, 155), (51, 215), (53, 277)):
+        stage.add(Click(position))
+        stage.accept()
+    stage.controller.measure()
+    stage.wait()
+    stage.viewer.window.resize(WINDOW[0], 1000)
+    stage.rest(1000)
+    stage.look()
+    stage.window("measurements")
 
 
 # The panel, state by state

@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 import tifffile
+from qtpy.QtCore import Qt
 
 from napari_pvpu import attach
 from napari_pvpu.export import FORMATS, read_coco
@@ -88,12 +89,18 @@ def test_measurements_are_shown_in_napari_s_own_table(controller, viewer, notice
     assert layer.features["area [micrometer^2]"].tolist()[1:] == [50, 25]
     assert layer.features["centroid_y [micrometer]"].tolist()[1:] == [7.25, 22.25]
     assert "2 objects measured" in notices()[-1]
-    assert any("Features table" in name for name in viewer.window.dock_widgets)
+    [table] = [
+        table for name, table in viewer.window.dock_widgets.items() if "Features table" in name
+    ]
+    dock = table.parent()
+    assert dock.window().dockWidgetArea(dock) == Qt.DockWidgetArea.BottomDockWidgetArea
+    dock.window().addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, dock)
     controller.open_object(4)
     controller.delete_object()
     controller.measure()
     assert controller.wait()
     assert layer.features["index"].tolist() == [0, 1]
+    assert dock.window().dockWidgetArea(dock) == Qt.DockWidgetArea.LeftDockWidgetArea, "it stays"
 
 
 def test_there_has_to_be_something_to_measure(make_napari_viewer, blobs, notices) -> None:

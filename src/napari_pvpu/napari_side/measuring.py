@@ -6,6 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_info
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QMainWindow
 
 from napari_pvpu.errors import PvpuError
 from napari_pvpu.napari_side.exporting import Export, prepare
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["Measuring"]
 
 TABLE = ("napari", "Features table widget")
+TABLE_TITLE = "{1} ({0})".format(*TABLE)
+TABLE_HEIGHT = 260
+"""Pixels for a few rows; with fewer, most of it would be its header."""
 
 
 class Measuring(Gestures):
@@ -49,12 +54,22 @@ class Measuring(Gestures):
         results.layer.features = features
         viewer.layers.selection.active = results.layer  # of which napari shows the table then
         if hasattr(viewer, "window"):
-            viewer.window.add_plugin_dock_widget(*TABLE)
+            _show_table(viewer.window)
         count = len(features["index"]) - 1
         show_info(
             f"{count} object{'s' if count != 1 else ''} measured. The table has them as they now "
             "are; measure again after changes."
         )
+
+
+def _show_table(window: Any) -> None:
+    """Show napari's table, below the image, where there is room for its columns."""
+    known = TABLE_TITLE in window.dock_widgets
+    dock, _ = window.add_plugin_dock_widget(*TABLE)
+    main = dock.window()
+    if not known and isinstance(main, QMainWindow):  # where it is later is the user's choice
+        main.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
+        main.resizeDocks([dock], [TABLE_HEIGHT], Qt.Orientation.Vertical)
 
 
 def _features(wanted: Export) -> dict[str, list[Any]]:
