@@ -146,3 +146,34 @@ def test_a_segmenter_opens_with_labels(segmenter):
     session = segmenter.open(COINS, labels=labels)
     assert np.array_equal(session.labels, labels)
     assert list(session.objects) == [70_001]
+
+
+@pytest.mark.parametrize("seen_levels", [1, 3])
+def test_a_pyramid_is_read_as_the_session_saw_it(segmenter, tmp_path, seen_levels):
+    zarr = pytest.importorskip("zarr")
+    full = np.kron(COINS, np.ones((8, 8), np.uint8))  # so large that its coarse levels are used
+    pyramid = [full, full[::2, ::2], full[::4, ::4] // 2]  # not what one would make of the first
+    group = zarr.open_group(str(tmp_path / "coins.zarr"), mode="w")
+    axes = [{"name": name, "type": "space"} for name in "yx"]
+    datasets = []
+    for number, level in enumerate(pyramid):
+        array = group.create_array(str(number), shape=level.shape, dtype="u1", chunks=(256, 256))
+        array[:] = level
+        scale = [{"type": "scale", "scale": [2.0**number] * 2}]
+        datasets.append({"path": str(number), "coordinateTransformations": scale})
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}
+    image = pyramid[:seen_levels]
+    session = segmenter.open(image)
+    journal = Journal.create(tmp_path / "session.pvpu", session, image)
+    session.add(Box((200, 200), (336, 376)))
+    session.add(Click((264, 296)))
+    session.accept()
+    journal.close()
+    recorded = read_journal(tmp_path / "session.pvpu")
+    header = recorded.header
+    found = read_recorded_image(tmp_path / "coins.zarr", header["image"], header["levels"])
+    assert len(found) == seen_levels if seen_levels > 1 else isinstance(found, list)
+    assert all(isinstance(each, zarr.Array) for each in found), "and nothing that is not needed"
+    run("replay", tmp_path / "session.pvpu", "--image", tmp_path / "coins.zarr",
+        "--out", tmp_path / "labels.tif")  # fmt: skip
+    assert np.array_equal(tifffile.imread(tmp_path / "labels.tif"), session.labels)

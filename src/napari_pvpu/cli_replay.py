@@ -35,7 +35,7 @@ def replay(
     from napari_pvpu.segmenter import Segmenter
 
     recorded = read_journal(session, until_damage=until_damage)
-    pixels = read_recorded_image(image, recorded.header["image"])
+    pixels = read_recorded_image(image, recorded.header["image"], recorded.header.get("levels"))
     made_with = recorded.header["model"]
     segmenter = Segmenter(
         model or str(made_with["name"]),

@@ -19,6 +19,7 @@ from napari_pvpu.checked_lines import from_line, to_line
 from napari_pvpu.errors import JournalError, OtherVersionError
 from napari_pvpu.file_locks import take_hold
 from napari_pvpu.fingerprints import fingerprint
+from napari_pvpu.levels import as_levels
 from napari_pvpu.operations import Operation
 from napari_pvpu.scripts import source_settings
 
@@ -309,6 +310,7 @@ def _header(session: Session, image: Any) -> dict[str, Any]:
         "version": VERSION,
         "package": __version__,
         "image": fingerprint(image),
+        "levels": len(as_levels(image)),
         "open": source_settings(session.first_source),
         "model": {
             "name": getattr(predictor, "model_name", None),

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from napari_pvpu.current_object import Paint
 from napari_pvpu.errors import DatasetError, ExportError, JournalError, PvpuError
+from napari_pvpu.evaluation import dataset
+from napari_pvpu.export import reading
+from napari_pvpu.features.image_files import LARGE, read_image_file
 from napari_pvpu.fingerprints import fingerprint
+from napari_pvpu.levels import as_levels
 from napari_pvpu.operations import METHODS, unpack_array
 from napari_pvpu.session import Session
 from napari_pvpu.source import ImageSource
@@ -99,32 +105,43 @@ def were_rounded(model: dict[str, Any]) -> bool:
     return bool(model.get("features") == "float16")
 
 
-def read_recorded_image(path: Path, wanted: dict[str, Any]) -> Any:
-    """Read an image file as it was when a session was made on it.
+def read_recorded_image(path: Path, wanted: dict[str, Any], levels: int | None = None) -> Any:
+    """Read an image file as it was when a session was made on it, lazily where its format allows.
 
-    Colours of pictures are read in more than one way; the one whose fingerprint is `wanted` is
-    taken.
+    Parameters
+    ----------
+    path : Path
+        As for `napari_pvpu.features.image_files.open_image`.
+    wanted : dict
+        Its fingerprint. Colours of pictures are read in more than one way; the one of which it is
+        the fingerprint is taken.
+    levels : int, optional
+        How many levels of a pyramid the session saw; all that the file has, if that is not known.
+
+    Returns
+    -------
+    array-like, or list of array-like
+        As for `ImageSource`.
 
     Raises
     ------
     JournalError
         If the file holds another image.
-    ExportError
+    ExportError, ImageError
         If it cannot be read at all.
     """
-    from napari_pvpu.evaluation import dataset
-    from napari_pvpu.export import reading
-
-    image = reading.read_image(path)
-    if fingerprint(image) == wanted:
-        return image
-    try:
-        other = dataset.read_image(path) if path.is_file() else image
-    except (DatasetError, ExportError):
-        other = image
-    if fingerprint(other) != wanted:
-        _check_image(wanted, fingerprint(image))
-    return other
+    lazy = read_image_file(path).image
+    arrays = as_levels(lazy)
+    if fingerprint(arrays[0]) == wanted:
+        return lazy if levels is None or levels >= len(arrays) else arrays[:levels]
+    if prod(arrays[0].shape) * arrays[0].dtype.itemsize <= LARGE:
+        for read in (reading.read_image, dataset.read_image):
+            with suppress(DatasetError, ExportError, OSError):  # a folder is nothing for the second
+                other = read(path)
+                if fingerprint(other) == wanted:
+                    return other
+    _check_image(wanted, fingerprint(arrays[0]))
+    return lazy
 
 
 def _answer(session: Session, values: dict[str, Any]) -> None:

@@ -12,11 +12,11 @@ from qtpy.QtWidgets import (
     QListWidget,
     QListWidgetItem,
     QMenu,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
+from napari_pvpu.napari_side.views.widgets import button
 from napari_pvpu.session_files import SUFFIX
 
 if TYPE_CHECKING:
@@ -42,12 +42,11 @@ class HistorySection(QWidget):
         self.steps.setFixedHeight(LIST_HEIGHT)
         self.steps.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.steps.setToolTip("Click on a step to go back, or forth, to where it was just done")
-        self.earlier = QToolButton()
-        self.earlier.setText("Earlier sessions")
-        self.earlier.setToolTip("Go on with what was done to this image before; this session stays")
-        self.earlier.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self.menu = QMenu(self.earlier)
-        self.menu.setToolTipsVisible(True)
+        self.earlier = button(
+            "Earlier sessions",
+            "Go on with what was done to this image before; the session at work is kept, too",
+        )
+        self.menu = QMenu(self)
         self.earlier.setMenu(self.menu)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
