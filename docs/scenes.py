@@ -19,7 +19,7 @@ from qtpy.QtWidgets import QApplication
 from scipy import ndimage
 from skimage import filters
 
-from napari_pvpu import Box, Click, samples
+from napari_pvpu import Box, Click, Scribble, samples
 from napari_pvpu.demo.recording import load_all
 
 if TYPE_CHECKING:
@@ -435,10 +435,22 @@ def panel_states(stage: Stage) -> None:
     stage.wait()
     stage.panel_only("panel-correcting")
     stage.menu_of("panel-edit-menu", stage.panel.edit)
+    for name in ("mask", "hands"):
+        stage.fold_only(name)
+
+
+@scene
+def comparing(stage: Stage) -> None:
+    """A gland whose lumen one stroke takes out, with EM off and on."""
+    stage.open("ihc")
+    stage.add(
+        Scribble([(10, 340), (40, 360), (90, 400), (160, 415), (220, 405), (270, 405)]),
+        Scribble([(12, 255), (60, 270), (120, 290), (180, 310), (230, 340)]),
+        Scribble([(60, 305), (100, 324), (140, 346), (180, 367)], positive=False),
+    )
     stage.controller.compare_propagation()
     stage.wait()
-    for name in ("mask", "hands", "compare"):
-        stage.fold_only(name)
+    stage.fold_only("compare")
 
 
 @scene
