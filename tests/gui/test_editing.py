@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt
+from qtpy.compat import isalive
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QDialog, QPushButton
 
 from napari_pvpu import Click, prompting
+from napari_pvpu.errors import OverlapError
 from napari_pvpu.insight import ADVICE
 from napari_pvpu.napari_side import commands
 from napari_pvpu.napari_side.panel import Panel
+from napari_pvpu.napari_side.questions import ask_number, ask_overlap
 from napari_pvpu.prompts import PriorMask
 
 pytestmark = pytest.mark.gui
@@ -251,6 +255,49 @@ def test_objects_are_merged_relabelled_and_rid_of_small_parts(
     controller.remove_small(5)
     assert 9 in controller.session.objects, "nothing would be left"
     assert controller.history[-1] == "Relabel 2 as 9"
+
+
+def number() -> tuple[QDialog, list[bool]]:
+    """Ask for a number, and note whether the question outlives what is done with it."""
+    there: list[bool] = []
+
+    def wait_for_something(value: int) -> None:
+        for _ in range(20):
+            QApplication.processEvents()
+        there.append(isalive(dialog))
+
+    dialog = ask_number("Number", "Which?", 3, 1, 9, wait_for_something)
+    return dialog, there
+
+
+def overlap() -> tuple[QDialog, list[bool]]:
+    """Do as `number` for the question whose pixels they are."""
+    there: list[bool] = []
+
+    def wait_for_something(rule: str, always: bool) -> None:
+        for _ in range(20):
+            QApplication.processEvents()
+        there.append(isalive(dialog))
+
+    dialog = ask_overlap(OverlapError(1, {2: 30}), wait_for_something)
+    return dialog, there
+
+
+@pytest.mark.parametrize("ask", [number, overlap])
+def test_questions_stay_while_one_acts_on_their_answers(qapp, qtbot, ask) -> None:
+    dialog, there = ask()
+    [button, *_] = [each for each in dialog.findChildren(QPushButton) if each.isEnabled()]
+    QTimer.singleShot(0, button.click)  # from an event, as a mouse does
+    qtbot.waitUntil(lambda: there == [True])
+    qtbot.waitUntil(lambda: not isalive(dialog))
+
+
+@pytest.mark.parametrize("ask", [number, overlap])
+def test_questions_that_are_put_away_go(qapp, qtbot, ask) -> None:
+    dialog, there = ask()
+    QTimer.singleShot(0, dialog.reject)
+    qtbot.waitUntil(lambda: not isalive(dialog))
+    assert there == []
 
 
 def test_history_is_listed_and_gone_through(controller, viewer, qtbot) -> None:

@@ -62,8 +62,9 @@ class Other:
             if not part:
                 break
             self._told += part
-        whole = self._told[: self._told.rfind(b"\n") + 1].split()
-        return int(whole[-1]) if whole else -1
+        whole = self._told[: self._told.rfind(b"\n") + 1].splitlines()
+        counts = [line for line in whole if line.isdigit()]  # napari prints its notices, too
+        return int(counts[-1]) if counts else -1
 
     def until(self, operations: int) -> None:
         """Wait until it has done so much."""

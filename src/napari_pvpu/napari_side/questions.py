@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QApplication,
     QCheckBox,
@@ -46,7 +46,6 @@ def ask_overlap(error: OverlapError, answer: Callable[[str, bool], None]) -> QMe
         Open, in front of napari's window, and deleted when it is closed.
     """
     box = QMessageBox(_window())
-    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     box.setIcon(QMessageBox.Icon.Question)
     box.setWindowTitle("Whose pixels?")
     box.setText(_contested(error))
@@ -57,8 +56,10 @@ def ask_overlap(error: OverlapError, answer: Callable[[str, bool], None]) -> QMe
     box.setEscapeButton(cancel)
     always = QCheckBox("Do so from now on, without asking")
     box.setCheckBox(always)
-    box.buttonClicked.connect(partial(_tell, {keep: "keep", take: "overwrite"}, always, answer))
-    box.finished.connect(partial(_outlive, box))
+    life = _Life(box, lambda: box.clickedButton() is not None)
+    box.buttonClicked.connect(
+        life.held(partial(_tell, {keep: "keep", take: "overwrite"}, always, answer))
+    )
     box.open()  # and not exec, which would hold up whoever called
     return box
 
@@ -68,14 +69,13 @@ def ask_number(
 ) -> QInputDialog:
     """Ask for a whole number; `answer` is called with it, or not at all."""
     dialog = QInputDialog(_window())
-    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     dialog.setInputMode(QInputDialog.InputMode.IntInput)
     dialog.setWindowTitle(title)
     dialog.setLabelText(text)
     dialog.setIntRange(least, most)
     dialog.setIntValue(value)
-    dialog.intValueSelected.connect(answer)
-    dialog.finished.connect(partial(_outlive, dialog))
+    life = _Life(dialog, lambda: dialog.result() == QDialog.DialogCode.Accepted)
+    dialog.intValueSelected.connect(life.held(answer))
     dialog.open()
     return dialog
 
@@ -90,12 +90,48 @@ def _window() -> QWidget | None:
     return shown[-1] if shown else None
 
 
-def _outlive(dialog: QDialog, code: int) -> None:
-    """Hold a dialog, by being connected to it, until Qt deletes it.
+class _Life:
+    """Deletes a dialog once it is closed and its answer, if there is one, has been acted on.
 
-    One without a window to belong to would else go while it is still telling of a button, as soon
-    as whoever asked forgets it; and the program with it.
+    Acting on an answer may wait for another one, and let Qt go on meanwhile: a dialog that Qt is
+    to delete when it is closed would be gone before it has told of its answer, and the program
+    with it. One without a window to belong to is kept from Python's hands by its connection here.
+
+    Parameters
+    ----------
+    dialog : QDialog
+        Not open yet.
+    is_answered : callable
+        Whether the dialog, as it was just closed, tells of an answer.
     """
+
+    def __init__(self, dialog: QDialog, is_answered: Callable[[], bool]) -> None:
+        self._dialog, self._is_answered = dialog, is_answered
+        self._closed = self._acted = False
+        dialog.finished.connect(self._on_finished)
+
+    def held(self, act: Callable[..., None]) -> Callable[..., None]:
+        """Return what acts on the answer, and deletes the dialog afterwards."""
+
+        def act_and_go(*arguments: object) -> None:
+            try:
+                act(*arguments)
+            finally:
+                self._acted = True
+                if self._closed:
+                    self._go()
+
+        return act_and_go
+
+    def _on_finished(self, code: int) -> None:
+        # Whether Qt tells of the answer before or after this differs from dialog to dialog.
+        self._closed = True
+        if self._acted or not self._is_answered():
+            self._go()
+
+    def _go(self) -> None:
+        with suppress(RuntimeError):  # it has gone with its window
+            self._dialog.deleteLater()
 
 
 def _contested(error: OverlapError) -> str:
