@@ -81,7 +81,9 @@ def work(viewer) -> None:
     QTest.qWait(10)
 
 
-def test_panel_opened_and_closed_many_times_leaves_nothing(make_napari_viewer, blobs) -> None:
+def test_panel_opened_and_closed_many_times_leaves_nothing(
+    make_napari_viewer, blobs, qtbot
+) -> None:
     viewer = make_napari_viewer(strict_qt="raise")
     image = viewer.add_image(blobs, name="blobs")
     before = listeners(viewer, image)
@@ -92,8 +94,12 @@ def test_panel_opened_and_closed_many_times_leaves_nothing(make_napari_viewer, b
     for _ in range(10 if LONG else 2):
         work(viewer)
     assert listeners(viewer, image) == before
-    more = {name: count for name, count in (ours() - objects).items() if name not in DONE_MORE}
-    assert not more
+
+    def nothing_more() -> None:
+        more = {name: count for name, count in (ours() - objects).items() if name not in DONE_MORE}
+        assert not more
+
+    qtbot.waitUntil(nothing_more, timeout=20_000)  # widgets that Qt is to delete later
     assert len(QApplication.topLevelWidgets()) <= tops
     assert threads() == []
 
