@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from pathlib import Path  # noqa: TC003 - typer reads annotations at run time
@@ -16,8 +17,13 @@ from napari_pvpu.waiting import wait_passively
 
 if TYPE_CHECKING:
     from napari_pvpu.features.embedding import EmbedReport
+    from napari_pvpu.features.precompute import Embedded
+    from napari_pvpu.features.store import FeatureStore
 
 __all__ = ["ManyScalesAndSizes", "embed"]
+
+FORESEEN_AFTER = 20
+"""Images after which it can be told how much room all of them will take."""
 
 
 class ManyScalesAndSizes(TyperCommand):
@@ -89,11 +95,12 @@ def embed(
     from napari_pvpu.features.precompute import EmbedSettings
     from napari_pvpu.features.store import FeatureStore
 
+    kept = FeatureStore(store)
     settings = EmbedSettings(
         model=_known_anywhere(model),
         device=device,
         precision=precision,
-        store=str(FeatureStore(store).folder.resolve()),
+        store=str(kept.folder.resolve()),
         scales=tuple(scales or ()),
         object_lengths=tuple(object_sizes or ()),
         axes=axes,
@@ -103,7 +110,7 @@ def embed(
     )
     paths = [path.resolve() for path in find_images(images)]
     done = embed_images(
-        paths, settings, workers=workers, scheduler=scheduler, progress=_tell_failure
+        paths, settings, workers=workers, scheduler=scheduler, progress=_Telling(kept, len(paths))
     )
     for path in reports:
         _write(path, done)
@@ -112,9 +119,47 @@ def embed(
         raise typer.Exit(1)
 
 
-def _tell_failure(part: Any) -> None:
-    if part.error is not None:
-        typer.echo(f"{part.image}: {' '.join(part.error.split())}", err=True)
+class _Telling:
+    """Tells of images that fail, and early of a store that will not hold all that is encoded.
+
+    Parameters
+    ----------
+    store : FeatureStore
+        Where views go.
+    images : int
+        How many there are.
+    """
+
+    def __init__(self, store: FeatureStore, images: int) -> None:
+        self._store, self._images = store, images
+        self._done = self._views = 0
+
+    def __call__(self, part: Embedded) -> None:
+        """Take note of what has become of an image."""
+        if part.error is not None:
+            typer.echo(f"{part.image}: {' '.join(part.error.split())}", err=True)
+            return
+        self._done += 1
+        self._views += part.encoded + part.found
+        if self._done == FORESEEN_AFTER < self._images:
+            self._foresee()
+
+    def _foresee(self) -> None:
+        from napari_pvpu.features.store_care import look_into
+
+        found = look_into(self._store)
+        if not found.views:
+            return
+        needed = self._views / self._done * self._images * found.size / found.views
+        if needed > found.limit:
+            gigabytes = math.ceil(needed / 1e9)
+            typer.echo(
+                f"All {self._images} images will take about {needed / 1e9:.1f} GB, and the store "
+                f"in {self._store.folder} holds {found.limit / 1e9:g} GB. In another terminal "
+                f"'napari-pvpu cache limit {gigabytes} --store {self._store.folder}' allows it "
+                "more while this goes on.",
+                err=True,
+            )
 
 
 def _known_anywhere(model: str) -> str:

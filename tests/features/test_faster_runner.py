@@ -18,6 +18,8 @@ from napari_pvpu.features.encoder import ViewEncoder
 from napari_pvpu.features.faster_runner import Choice, FasterRunner, Times, measure
 from napari_pvpu.features.onnx_files import kept_folder, kept_runner
 from napari_pvpu.features.runners import TorchRunner
+from napari_pvpu.features.store import open_store
+from napari_pvpu.features.store_care import clear_store
 from napari_pvpu.networks.models import build_model
 from napari_pvpu.networks.weights import load_model
 from napari_pvpu.onnx_export import DECODER, DESCRIPTION, ENCODER, numbers_id
@@ -154,6 +156,22 @@ def test_other_weights_and_another_arrangement_have_other_files(network, small_c
     assert kept_folder(network) == before
     network.config = replace(network.config, view_size=128)
     assert kept_folder(network) != before
+
+
+def test_files_go_when_the_store_is_cleared(network, written):
+    kept_runner(network, 1)
+    folder = kept_folder(network)
+    mine = folder.parent / "mine" / ENCODER
+    mine.parent.mkdir()
+    mine.write_bytes(b"mine")
+    store = open_store(True)
+    assert clear_store(store, older_than=0.0) == (0, 0)
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    assert clear_store(store) == (3, size)
+    assert not folder.exists()
+    assert mine.exists()
+    kept_runner(network, 1)
+    assert len(written) == 2
 
 
 @pytest.mark.parametrize("name", [ENCODER, DESCRIPTION])

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from typer.testing import CliRunner
 
+from napari_pvpu import cli_embed
 from napari_pvpu.cli import app
 from napari_pvpu.errors import ClusterError, ConfigError, DatasetError, ImageError
 from napari_pvpu.features import image_files
@@ -273,6 +274,24 @@ def test_reports():
 
 def run(*words):
     return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def test_a_store_that_is_too_small_is_told_of_early(weights, tmp_path, monkeypatch):
+    monkeypatch.setattr(cli_embed, "FORESEEN_AFTER", 3)
+    (tmp_path / "images").mkdir()
+    for number in range(6):
+        picture = np.roll(made_up_scene()[0], number, axis=0)
+        np.save(tmp_path / "images" / f"{number}.npy", picture)
+    words = ("embed", tmp_path / "images", "--model", weights, "--device", "cpu", "--scales", 1)
+    done = run(*words, "--store", tmp_path / "large")
+    assert done.exit_code == 0
+    assert "will take" not in done.output
+    size = sum(file.size for file in stored_files(tmp_path / "large"))
+    FeatureStore(tmp_path / "small").limit = round(0.8 * size)
+    done = run(*words, "--store", tmp_path / "small")
+    assert done.exit_code == 1
+    assert "All 6 images will take about" in done.output
+    assert f"napari-pvpu cache limit 1 --store {tmp_path / 'small'}" in done.output
 
 
 def test_the_command_line(folder, weights, tmp_path):

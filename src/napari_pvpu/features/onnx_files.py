@@ -15,6 +15,7 @@ from napari_pvpu.errors import ConfigError, ExportError
 from napari_pvpu.export.atomic import replaced_folder
 from napari_pvpu.features.onnx_runtime import OnnxRunner, onnx_library
 from napari_pvpu.features.store import open_store
+from napari_pvpu.features.store_files import ONNX_FOLDER
 from napari_pvpu.file_locks import take_hold
 from napari_pvpu.onnx_export import DESCRIPTION, export_onnx, numbers_id
 
@@ -28,8 +29,6 @@ __all__ = ["are_kept", "kept_folder", "kept_name", "kept_runner"]
 
 LOGGER = logging.getLogger(__name__)
 
-_FOLDER = "onnx-1"
-"""In the cache folder; to be counted up when the same network is to be exported in another way."""
 _POLL_SECONDS = 0.2
 _PATIENCE_SECONDS = 300.0
 """For which another program may be at the files; after that, work done twice does no harm."""
@@ -50,7 +49,7 @@ def kept_folder(network: PromptableNetwork) -> Path | None:
     `store_folder` tells where that is.
     """
     store = open_store(True)
-    return None if store is None else store.folder / _FOLDER / kept_name(network)
+    return None if store is None else store.folder / ONNX_FOLDER / kept_name(network)
 
 
 def are_kept(folder: Path) -> bool:

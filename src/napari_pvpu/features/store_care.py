@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections import defaultdict
 from contextlib import suppress
@@ -10,17 +11,26 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from napari_pvpu.errors import StoreError
-from napari_pvpu.features.store_files import FOLDER, read_metadata, stored_files, unpack
+from napari_pvpu.features.store_files import (
+    FOLDER,
+    ONNX_FOLDER,
+    StoredFile,
+    read_metadata,
+    stored_files,
+    unpack,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from napari_pvpu.features.store import FeatureStore
-    from napari_pvpu.features.store_files import StoredFile
 
 __all__ = ["Checked", "Holding", "StoreInfo", "check_store", "clear_store", "look_into"]
 
 _DAY = 86_400.0
+_ONNX_NAME = re.compile("[0-9a-f]+-[0-9a-f]{8}")
+"""Names of folders of ONNX files, see `onnx_files.kept_name`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +125,14 @@ def look_into(store: FeatureStore) -> StoreInfo:
 def clear_store(store: FeatureStore, older_than: float | None = None) -> tuple[int, int]:
     """Remove files, and the folders that this leaves empty; nothing that is not the store's.
 
+    Networks' ONNX files beside them, which are made anew in half a minute, go with all the rest.
+
     Parameters
     ----------
     store : FeatureStore
         Other processes may go on using it.
     older_than : float, optional
-        Only what was not used for so many days.
+        Only what was not used for so many days, and no ONNX files.
 
     Returns
     -------
@@ -141,6 +153,11 @@ def clear_store(store: FeatureStore, older_than: float | None = None) -> tuple[i
             removed += _remove(file)
             size += file.size
     _remove_empty(store.folder / FOLDER)
+    if before is None:
+        for file in list(_onnx_files(store.folder)):
+            removed += _remove(file)
+            size += file.size
+        _remove_empty(store.folder / ONNX_FOLDER)
     return removed, size
 
 
@@ -173,6 +190,15 @@ def check_store(store: FeatureStore, remove: bool = False) -> Checked:
         else:
             checked.views += 1
     return checked
+
+
+def _onnx_files(root: Path) -> Iterator[StoredFile]:
+    """Yield the ONNX files of networks that are there; files of others are passed over."""
+    for path in root.glob(f"{ONNX_FOLDER}/*/*"):
+        if _ONNX_NAME.fullmatch(path.parent.name):
+            with suppress(OSError):
+                stat = path.stat()
+                yield StoredFile(path, stat.st_size, stat.st_mtime)
 
 
 def _model_of(files: list[StoredFile]) -> str:

@@ -38,6 +38,8 @@ Arrays = dict[str, npt.NDArray[Any]]
 FORMAT = "napari-pvpu view features 2"
 _READABLE = (FORMAT, "napari-pvpu view features 1")
 FOLDER = "views-1"
+ONNX_FOLDER = "onnx-1"
+"""In the cache folder; to be counted up when the same network is to be exported in another way."""
 _KINDS = {"F16": np.float16, "F32": np.float32, "U8": np.uint8}
 _LOW, _HIGH = ".low", ".high"
 _SPACE, _SHARD = re.compile(r"[0-9a-f]{16}"), re.compile(r"[0-9a-f]{2}")
