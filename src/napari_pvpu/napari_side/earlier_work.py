@@ -5,16 +5,18 @@ from __future__ import annotations
 from itertools import islice
 from os import PathLike, fspath
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_info
 
-from napari_pvpu.features.store import FeatureStore, open_store
-from napari_pvpu.features.store_care import clear_store
 from napari_pvpu.fingerprints import fingerprint
 from napari_pvpu.napari_side import journaling
 from napari_pvpu.napari_side.engine import image_of
 from napari_pvpu.napari_side.stage import Stage
 from napari_pvpu.session_files import Earlier, earlier_sessions
+
+if TYPE_CHECKING:
+    from napari_pvpu.features.store import FeatureStore
 
 __all__ = ["EarlierWork"]
 
@@ -75,6 +77,8 @@ class EarlierWork(Stage):
         if session is not None and hasattr(session.predictor, "store"):
             found: FeatureStore | None = session.predictor.store
             return found
+        from napari_pvpu.features.store import open_store  # whose libraries take their time
+
         return open_store(self.engine.store)
 
     def clear_store(self) -> tuple[int, int]:
@@ -85,5 +89,7 @@ class EarlierWork(Stage):
         StoreError
             If something cannot be removed.
         """
+        from napari_pvpu.features.store_care import clear_store
+
         store = self.store
         return clear_store(store) if store is not None else (0, 0)
