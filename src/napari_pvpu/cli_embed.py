@@ -132,16 +132,18 @@ class _Telling:
 
     def __init__(self, store: FeatureStore, images: int) -> None:
         self._store, self._images = store, images
-        self._done = self._views = 0
+        self._done: set[str] = set()
+        self._views = 0
 
     def __call__(self, part: Embedded) -> None:
-        """Take note of what has become of an image."""
+        """Take note of what has become of an image, or a part of one."""
         if part.error is not None:
             typer.echo(f"{part.image}: {' '.join(part.error.split())}", err=True)
             return
-        self._done += 1
+        known = len(self._done)
+        self._done.add(part.image)
         self._views += part.encoded + part.found
-        if self._done == FORESEEN_AFTER < self._images:
+        if known < len(self._done) == FORESEEN_AFTER < self._images:
             self._foresee()
 
     def _foresee(self) -> None:
@@ -150,7 +152,7 @@ class _Telling:
         found = look_into(self._store)
         if not found.views:
             return
-        needed = self._views / self._done * self._images * found.size / found.views
+        needed = self._views / len(self._done) * self._images * found.size / found.views
         if needed > found.limit:
             gigabytes = math.ceil(needed / 1e9)
             typer.echo(

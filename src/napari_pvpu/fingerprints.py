@@ -11,7 +11,7 @@ from napari_pvpu.array_reading import read_block
 from napari_pvpu.errors import ImageError
 from napari_pvpu.levels import as_levels
 
-__all__ = ["fingerprint"]
+__all__ = ["fingerprint", "image_hash"]
 
 WHOLE = 1_000_000
 """Values up to which all of an image is looked at."""
@@ -58,6 +58,11 @@ def fingerprint(image: Any) -> dict[str, Any]:
     if len(trouble) == len(windows):
         raise trouble[0]
     return {"shape": list(shape), "dtype": dtype.name, "hash": digest.hexdigest()}
+
+
+def image_hash(image: Any) -> str:
+    """Return the checksum in an image's `fingerprint`, by which its session files are named."""
+    return str(fingerprint(image)["hash"])
 
 
 def _windows(shape: tuple[int, ...]) -> list[tuple[slice, ...]]:

@@ -54,7 +54,9 @@ def replay(
     JournalError
         If image, model or weights are others than recorded, or something comes out otherwise.
     """
-    _check_image(recorded.header["image"], fingerprint(image))
+    wanted, found = recorded.header["image"], fingerprint(image)
+    if found != wanted:
+        raise _other_image(wanted, found)
     if segmenter is None:
         from napari_pvpu.segmenter import Segmenter
 
@@ -132,7 +134,8 @@ def read_recorded_image(path: Path, wanted: dict[str, Any], levels: int | None =
     """
     lazy = read_image_file(path).image
     arrays = as_levels(lazy)
-    if fingerprint(arrays[0]) == wanted:
+    found = fingerprint(arrays[0])
+    if found == wanted:
         return lazy if levels is None or levels >= len(arrays) else arrays[:levels]
     if prod(arrays[0].shape) * arrays[0].dtype.itemsize <= LARGE:
         for read in (reading.read_image, dataset.read_image):
@@ -140,8 +143,7 @@ def read_recorded_image(path: Path, wanted: dict[str, Any], levels: int | None =
                 other = read(path)
                 if fingerprint(other) == wanted:
                     return other
-    _check_image(wanted, fingerprint(arrays[0]))
-    return lazy
+    raise _other_image(wanted, found)
 
 
 def _answer(session: Session, values: dict[str, Any]) -> None:
@@ -167,13 +169,14 @@ def _answer(session: Session, values: dict[str, Any]) -> None:
     session.commit(session.compute(request))
 
 
-def _check_image(wanted: dict[str, Any], found: dict[str, Any]) -> None:
-    for key, what in (("shape", "shape"), ("dtype", "dtype"), ("hash", "checksum")):
-        if wanted[key] != found[key]:
-            raise JournalError(
-                f"the session was made on another image: one of {what} {wanted[key]}, and this "
-                f"one has {found[key]}"
-            )
+def _other_image(wanted: dict[str, Any], found: dict[str, Any]) -> JournalError:
+    """Return the error that says in what two fingerprints differ."""
+    names = {"shape": "shape", "dtype": "dtype", "hash": "checksum"}
+    key = next(key for key in names if wanted[key] != found[key])
+    return JournalError(
+        f"the session was made on another image: one of {names[key]} {wanted[key]}, and this "
+        f"one has {found[key]}"
+    )
 
 
 def _check_model(wanted: dict[str, Any], segmenter: Predictor) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_pvpu.errors import JournalError, OtherVersionError
 from napari_pvpu.file_locks import is_held
-from napari_pvpu.fingerprints import fingerprint
+from napari_pvpu.fingerprints import image_hash
 from napari_pvpu.journal import Journal, read_journal
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ __all__ = [
     "begin_file",
     "earlier_sessions",
     "end_file",
+    "image_hash_of",
     "newest_file",
     "resume_file",
 ]
@@ -114,7 +115,7 @@ def begin_file(
     JournalError
         If the file cannot be written.
     """
-    path = folder / _file_name(str(fingerprint(image)["hash"]))
+    path = folder / _file_name(image_hash(image))
     _ours.add(path)
     try:
         Journal.create(path, session, image, on_trouble=on_trouble)
@@ -149,7 +150,7 @@ def resume_file(
         as it was.
     """
     folder = folder or path.parent
-    ours = folder / _file_name(str(fingerprint(image)["hash"]))
+    ours = folder / _file_name(image_hash(image))
     copy = folder / f".{secrets.token_hex(6)}.tmp"
     _ours.add(ours)
     try:
@@ -201,7 +202,7 @@ def earlier_sessions(folder: Path, image_hash: str, model: str | None) -> Iterat
     folder : Path
         Of session files; it need not be there.
     image_hash : str
-        See `fingerprint`.
+        See `napari_pvpu.fingerprints.image_hash`.
     model : str or None
         What they would be gone on with.
 
@@ -247,6 +248,11 @@ def _count_objects(operations: Sequence[Operation]) -> int:
         if each.name == "accept" or each.values.get("accepting") is not None
     ]
     return len({result["id"] for result in results if isinstance(result, dict)})
+
+
+def image_hash_of(path: Path) -> str:
+    """Return of which image a session file is, by its name; see `image_hash`."""
+    return path.name.partition("-")[0]
 
 
 def _file_name(image_hash: str) -> str:

@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_info
 
-from napari_pvpu.fingerprints import fingerprint
 from napari_pvpu.napari_side import journaling
-from napari_pvpu.napari_side.engine import image_of
 from napari_pvpu.napari_side.stage import Stage
-from napari_pvpu.session_files import Earlier, earlier_sessions
+from napari_pvpu.session_files import Earlier, earlier_sessions, image_hash_of
 
 if TYPE_CHECKING:
     from napari_pvpu.features.store import FeatureStore
@@ -38,12 +36,13 @@ class EarlierWork(Stage):
         """Return the sessions of this image that were left before, the last one first."""
         workspace = self._workspace
         session = workspace.session if workspace is not None else None
-        if workspace is None or session is None or workspace.image in self._openers:
+        if session is None or session.journal is None or self.image in self._openers:
             return []
         model = getattr(session.predictor, "model_name", None)
-        print_ = str(fingerprint(image_of(workspace.image))["hash"])
+        # From the file of this session: to read the image for it is not for the GUI thread.
+        of_image = image_hash_of(session.journal.path)
         return list(
-            islice(earlier_sessions(journaling.sessions_folder(), print_, model), MOST_LISTED)
+            islice(earlier_sessions(journaling.sessions_folder(), of_image, model), MOST_LISTED)
         )
 
     def resume(self, path: str | PathLike[str] | None = None) -> None:

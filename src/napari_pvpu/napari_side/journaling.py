@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QStandardPaths
 
 from napari_pvpu.errors import JournalError
-from napari_pvpu.fingerprints import fingerprint
+from napari_pvpu.fingerprints import image_hash
 from napari_pvpu.session_files import (
     SUFFIX,
     Earlier,
@@ -78,7 +78,7 @@ def open_kept(
     model = getattr(session.predictor, "model_name", None)
     trouble, earlier = None, None
     try:
-        earlier = _offered(earlier_sessions(folder, str(fingerprint(image)["hash"]), model))
+        earlier = _offered(earlier_sessions(folder, image_hash(image), model))
         begin_file(folder, session, image, on_trouble)
     except JournalError as error:
         trouble = error

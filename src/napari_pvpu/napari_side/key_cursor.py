@@ -108,14 +108,9 @@ class KeyCursor(QObject):
         """What the keys do now."""
         tool = self._controller.tool
         if not self._drawn:
-            corners = (Tool.BOX, Tool.POLYGON)
-            how = (
-                "sets a corner"
-                if tool in corners
-                else "begins a line"
-                if tool in LINES
-                else "marks"
-            )
+            begins = dict.fromkeys((Tool.BOX, Tool.POLYGON), "sets a corner")
+            begins |= dict.fromkeys(LINES, "begins a line")
+            how = begins.get(tool or Tool.CLICK, "marks")
             return f"Arrow keys move the cross, {MARK} {how}, {TURNED} with the other polarity"
         ends = {
             Tool.BOX: "sets the other corner",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Measuring"]
 
 TABLE = ("napari", "Features table widget")
-TABLE_TITLE = "{1} ({0})".format(*TABLE)
+TABLE_TITLE = f"{TABLE[1]} ({TABLE[0]})"
 TABLE_HEIGHT = 260
 """Pixels for a few rows; with fewer, most of it would be its header."""
 
